@@ -266,6 +266,6 @@ def words(text: str) -> tuple[str, ...]:
 
     Example:
         >>> words("开展服务业扩大开放综合试点。")[:2]
-        ('开展', '服务业')
+        ('开展', '服务业扩大开放')
     """
     return tuple(token.text for token in language()(text) if not token.is_punct and not token.is_space)
