@@ -15,9 +15,10 @@ from pipeline.readers.archive import Archive, attribute, local
 from pipeline.readers.structure import is_ended, numbering
 from pipeline.records import Cell, Document, Paragraph, Problem, Source, Table
 from pipeline.settings import Settings
-from pipeline.text import clean, normalise
+from pipeline.text import clean, find_dates, normalise
 
 _MAX_COLUMNS = 1000
+_INDENTS = ("\u3000", "\u2003\u2003", "\xa0\xa0", "  ", "\t")
 _SKIPPED = {
     "del", "moveFrom", "instrText", "delText", "delInstrText", "rPr", "pPr", "sectPr", "Fallback", "footnoteReference",
     "endnoteReference", "commentReference", "annotationRef", "ruby", "rt", "tblPr", "tblGrid", "proofErr", "pict",
@@ -403,7 +404,9 @@ def split_soft(raw: str) -> list[str]:
     parts: list[str] = []
     for line in raw.split("\n"):
         before = parts[-1].strip() if parts else ""
-        if parts and before and not (is_ended(before) or numbering(line.strip())):
+        dates = find_dates(line.strip())
+        starts = numbering(line.strip()) or line.startswith(_INDENTS) or (dates and dates[0][1] == len(line.strip()))
+        if parts and before and not (is_ended(before) or starts):
             parts[-1] += "\n" + line
         else:
             parts.append(line)
