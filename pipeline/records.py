@@ -224,7 +224,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Passage:
-    """A paragraph or item of a report, with the headings above it."""
+    """A paragraph or item of a report, with the headings above it and what is known of its document."""
 
     id: str
     document_id: str
@@ -232,6 +232,11 @@ class Passage:
     heading: tuple[str, ...] = ()
     source: Source | None = None
     raw: str = ""
+    title: str = ""
+    """Title of the document."""
+    issuer: str = ""
+    date: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,26 @@ class Decision:
     time: str
     moved_to: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that is known of one notice at one time: what the inventory, the ledger and every export are made from.
+
+    documents hold no blocks here; status labels have scheme "status" and a passage id as target.
+    """
+
+    notice: Notice
+    labels: tuple[Label, ...] = ()
+    documents: tuple[Document, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    links: tuple[Link, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    date: str = ""
+    """ISO date of the run, from which ages of evidence are counted."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Settings, models and versions of the run, as (name, value)."""
 
 
 Record = Document | Table | Notice | Task | Passage | Label | Link | Decision | Problem

@@ -75,17 +75,24 @@ def join_lines(lines: list[str]) -> str:
     joined = ""
     for line in lines:
         line = line.strip()
-        if joined and line and joined[-1].isascii() and line[0].isascii() and joined[-1].isalnum() and line[0].isalnum():
+        if (
+            joined
+            and line
+            and joined[-1].isascii()
+            and line[0].isascii()
+            and joined[-1].isalnum()
+            and line[0].isalnum()
+        ):
             joined += " "
         joined += line
     return joined
 
 
 def clean(text: str) -> str:
-    """Return one paragraph on one line, normalised.
+    r"""Return one paragraph on one line, normalised.
 
     Example:
-        >>> clean("共有131项专利把\\n部分产权给团 队")
+        >>> clean("共有131项专利把\n部分产权给团 队")
         '共有131项专利把部分产权给团队'
     """
     return normalise(join_lines(normalise(text).split("\n")))
@@ -127,7 +134,10 @@ def parse_numeral(text: str) -> int | None:
     return total + section + digit
 
 
-_DATE = re.compile(r"([12]\d{3}|[〇零○一二三四五六七八九]{4})\s*年\s*(\d{1,2}|[一二三四五六七八九十]{1,2})\s*月\s*(?:(\d{1,2}|[一二三四五六七八九十]{1,3})\s*日)?")
+_DATE = re.compile(
+    r"([12]\d{3}|[〇零○一二三四五六七八九]{4})\s*年\s*(\d{1,2}|[一二三四五六七八九十]{1,2})\s*月"
+    r"\s*(?:(\d{1,2}|[一二三四五六七八九十]{1,3})\s*日)?"
+)
 _ISO = re.compile(r"(?<!\d)([12]\d{3})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 
 
@@ -200,8 +210,7 @@ def split_units(text: str) -> tuple[str, ...]:
     for line in lines:
         joined += line
     for part in _split_outside(joined, "、，,；;"):
-        part = part.strip("。. :：")
-        pieces = [part]
+        pieces = [part.strip("。. :：")]
         for word in ("以及", "及", "和", "与"):
             split: list[str] = []
             for piece in pieces:
@@ -209,7 +218,8 @@ def split_units(text: str) -> tuple[str, ...]:
                 for candidate in re.finditer(word, piece):
                     before, after = piece[: candidate.start()], piece[candidate.end() :]
                     balanced = sum(before.count(c) for c in _OPEN) == sum(before.count(c) for c in _CLOSE)
-                    if balanced and _UNIT_END.search(before) and _UNIT_END.search(after) and len(before) > 2 and len(after) > 2:
+                    named = len(before) > 2 and len(after) > 2 and _UNIT_END.search(before) and _UNIT_END.search(after)
+                    if balanced and named:
                         match = candidate
                         break
                 split += [piece] if match is None else [piece[: match.start()], piece[match.end() :]]

@@ -167,7 +167,9 @@ class Encoder:
         """
         unique = list(dict.fromkeys(texts))
         mark = self.fingerprint() + kind.encode()
-        keys = {text: hashlib.blake2b(mark + text.encode("utf-8", "replace"), digest_size=16).digest() for text in unique}
+        keys = {
+            text: hashlib.blake2b(mark + text.encode("utf-8", "replace"), digest_size=16).digest() for text in unique
+        }
         known = self.cache.get(list(keys.values())) if self.cache else {}
         # Long texts first: batches of like length waste least on padding.
         missing = sorted((text for text in unique if keys[text] not in known), key=len, reverse=True)

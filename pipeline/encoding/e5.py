@@ -151,7 +151,7 @@ def _character_map(rules: dict[int, tuple[int, ...]]) -> bytes:
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
 
-    table = {(point,): output for point, output in rules.items()}
+    table: dict[tuple[int, ...], tuple[int, ...]] = {(point,): output for point, output in rules.items()}
     for point in range(0x00C0, 0x2000):
         parts = unicodedata.decomposition(chr(point)).split()
         if len(parts) == 2 and not parts[0].startswith("<"):

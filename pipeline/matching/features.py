@@ -1,0 +1,220 @@
+"""What the last decision sees of a passage beside a task: likenesses, gaps, context, units.
+
+Likenesses come as matrices (passages x tasks). Passages that stand in the order of their documents lend
+each other context: the neighbours, the rest of the document, its title and headings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.encoding import Encoder
+from pipeline.matching.finetuning import with_title
+from pipeline.matching.lexical import CharacterTfidf, WordBM25
+from pipeline.records import Passage, Task
+from pipeline.text import compact
+
+Progress = Callable[[int, int], None]
+
+NAMES = (
+    "tuned", "tuned_gap", "tuned_rank", "titled", "titled_gap", "titled_rank", "base", "base_gap",
+    "tfidf", "tfidf_gap", "tfidf_rank", "bm25", "bm25_gap", "bm25_rank",
+    "title", "title_gap", "title_tfidf", "neighbours", "neighbours_gap", "document", "document_gap", "heading",
+    "lead_is_issuer", "lead_named", "coop_named", "best_tuned", "best_titled", "best_bm25", "spread",
+    "length", "figures", "is_case", "is_policy", "position", "alone",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Likenesses of every passage with every task, and which tasks are candidates."""
+
+    tuned: np.ndarray
+    titled: np.ndarray
+    base: np.ndarray
+    tfidf: np.ndarray
+    bm25: np.ndarray
+    title: np.ndarray
+    title_tfidf: np.ndarray
+    heading: np.ndarray
+
+
+class TaskIndex:
+    """The tasks of one notice, ready to be compared with passages.
+
+    Args:
+        tasks: the tasks.
+        base: the sentence model.
+        tuned: the same model with its adapter.
+    """
+
+    def __init__(self, tasks: Sequence[Task], base: Encoder, tuned: Encoder) -> None:
+        texts = [task.text for task in tasks]
+        self.tasks = list(tasks)
+        self.base, self.tuned = base, tuned
+        self.base_vectors = base.encode(texts, "passage")
+        self.tuned_vectors = tuned.encode(texts, "passage")
+        self.tfidf = CharacterTfidf().fit(texts)
+        self.bm25 = WordBM25().fit(texts)
+
+    def compare(self, passages: Sequence[Passage], progress: Progress | None = None) -> Likeness:
+        """Return the likenesses of the passages with all tasks."""
+        texts = [passage.text for passage in passages]
+        titles = [passage.title for passage in passages]
+        headings = [passage.heading[-1] if passage.heading else "" for passage in passages]
+        tuned = self.tuned.encode(texts, progress=progress) @ self.tuned_vectors.T
+        return Likeness(
+            tuned=tuned,
+            titled=self.tuned.encode([with_title(passage) for passage in passages], progress=progress)
+            @ self.tuned_vectors.T,
+            base=self.base.encode(texts, progress=progress) @ self.base_vectors.T,
+            tfidf=self.tfidf.score(texts),
+            bm25=self.bm25.score(texts),
+            title=self._known(titles),
+            title_tfidf=self.tfidf.score(titles),
+            heading=self._known(headings),
+        )
+
+    def _known(self, texts: list[str]) -> np.ndarray:
+        """Likeness with a context text; the mean over tasks where there is none, so that it says nothing."""
+        scores: np.ndarray = self.tuned.encode(texts) @ self.tuned_vectors.T
+        empty = np.array([not text for text in texts], bool)
+        scores[empty] = scores[~empty].mean() if (~empty).any() else 0.0
+        return scores
+
+
+def candidates(likeness: Likeness, count: int) -> np.ndarray:
+    """Return the likeliest tasks of each passage, shape (passages, count), by all likenesses together."""
+
+    def standard(scores: np.ndarray) -> np.ndarray:
+        centred: np.ndarray = (scores - scores.mean(1, keepdims=True)) / (scores.std(1, keepdims=True) + 1e-6)
+        return centred
+
+    together = (
+        standard(likeness.tuned)
+        + standard(likeness.titled)
+        + 0.3 * standard(likeness.tfidf)
+        + 0.3 * standard(likeness.bm25)
+    )
+    order: np.ndarray = np.argsort(-together, axis=1, kind="stable")[:, :count]
+    return order
+
+
+def _gap(scores: np.ndarray) -> np.ndarray:
+    """Distance of each score from the best of the others in its row."""
+    if scores.shape[1] < 2:
+        return np.zeros_like(scores)
+    top = np.sort(scores, axis=1)
+    best, second = top[:, -1:], top[:, -2:-1]
+    gap: np.ndarray = scores - np.where(scores >= best, second, best)
+    return gap
+
+
+def _rank(scores: np.ndarray) -> np.ndarray:
+    order = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    ranks: np.ndarray = 1.0 / (1 + order)
+    return ranks
+
+
+def _short_name(unit: str) -> str:
+    """The part of a unit's name that different spellings share."""
+    return re.sub(r"^(?:市政府|省政府|市|省|自治区|区)|(?:委员会|管理局|办公室|局|委|厅|办)$", "", compact(unit))
+
+
+def _unit_features(passages: Sequence[Passage], tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    issuer = np.zeros((len(passages), len(tasks)), np.float32)
+    lead, coop = np.zeros_like(issuer), np.zeros_like(issuer)
+    lead_names = [[name for unit in task.lead_units if len(name := _short_name(unit)) > 1] for task in tasks]
+    coop_names = [[name for unit in task.coop_units if len(name := _short_name(unit)) > 1] for task in tasks]
+    memory: dict[str, np.ndarray] = {}
+
+    def named(text: str, names: list[list[str]], kind: str) -> np.ndarray:
+        key = kind + text
+        if key not in memory:
+            memory[key] = np.array([any(_within(name, text) for name in group) for group in names], np.float32)
+        return memory[key]
+
+    for row, passage in enumerate(passages):
+        issuer[row] = named(compact(passage.issuer), lead_names, "i")
+        text = compact(passage.text)
+        lead[row] = named(text, lead_names, "l")
+        coop[row] = named(text, coop_names, "c")
+    return issuer, lead, coop
+
+
+def _within(name: str, text: str) -> bool:
+    """Tell whether a short name stands in a text, its characters in order within a few of each other (科技 in 科学技术)."""
+    if name in text:
+        return True
+    return len(name) <= 4 and bool(re.search(".{0,2}".join(map(re.escape, name)) + ".{0,6}(?:局|委|厅|办)", text))  # fmt: skip
+
+
+def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Likeness, chosen: np.ndarray) -> np.ndarray:
+    """Return the features of each candidate, shape (passages, candidates, len(NAMES)), float32.
+
+    Args:
+        passages: in the order of their documents.
+        tasks: of one notice.
+        likeness: of all passages with all tasks.
+        chosen: the candidates' columns, shape (passages, candidates).
+    """
+    count = len(passages)
+    same = np.array(
+        [
+            [a.document_id == b.document_id for b in (passages[max(0, i - 1)], passages[min(count - 1, i + 1)])]
+            for i, a in enumerate(passages)
+        ]
+    )
+    same[0, 0] = same[-1, 1] = False
+    both = (likeness.tuned + likeness.titled) / 2
+    before, after = np.roll(both, 1, axis=0), np.roll(both, -1, axis=0)
+    weight = same.sum(1, keepdims=True)
+    neighbours = np.where(
+        weight > 0, (before * same[:, :1] + after * same[:, 1:]) / np.maximum(weight, 1), both.mean(1, keepdims=True)
+    )
+    documents: dict[str, list[int]] = {}
+    for row, passage in enumerate(passages):
+        documents.setdefault(passage.document_id, []).append(row)
+    document = np.empty_like(both)
+    position = np.zeros(count, np.float32)
+    alone = np.zeros(count, np.float32)
+    for rows in documents.values():
+        total = both[rows].sum(0)
+        document[rows] = (
+            (total - both[rows]) / max(1, len(rows) - 1) if len(rows) > 1 else both[rows].mean(1, keepdims=True)
+        )
+        position[rows] = np.arange(len(rows)) / max(1, len(rows) - 1)
+        alone[rows] = len(rows) == 1
+    issuer, lead, coop = _unit_features(passages, tasks)
+    texts = [passage.text for passage in passages]
+    ones = np.ones((1, both.shape[1]), np.float32)
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        wide: np.ndarray = values.reshape(-1, 1).astype(np.float32) * ones
+        return wide
+
+    columns = {
+        "tuned": likeness.tuned, "tuned_gap": _gap(likeness.tuned), "tuned_rank": _rank(likeness.tuned),
+        "titled": likeness.titled, "titled_gap": _gap(likeness.titled), "titled_rank": _rank(likeness.titled),
+        "base": likeness.base, "base_gap": _gap(likeness.base),
+        "tfidf": likeness.tfidf, "tfidf_gap": _gap(likeness.tfidf), "tfidf_rank": _rank(likeness.tfidf),
+        "bm25": likeness.bm25, "bm25_gap": _gap(likeness.bm25), "bm25_rank": _rank(likeness.bm25),
+        "title": likeness.title, "title_gap": _gap(likeness.title), "title_tfidf": likeness.title_tfidf,
+        "neighbours": neighbours, "neighbours_gap": _gap(neighbours), "document": document,
+        "document_gap": _gap(document), "heading": likeness.heading,
+        "lead_is_issuer": issuer, "lead_named": lead, "coop_named": coop,
+        "best_tuned": spread(likeness.tuned.max(1)), "best_titled": spread(likeness.titled.max(1)),
+        "best_bm25": spread(likeness.bm25.max(1)), "spread": spread(np.abs(likeness.tuned - likeness.titled).mean(1)),
+        "length": spread(np.log1p([len(text) for text in texts])),
+        "figures": spread(np.array([len(re.findall(r"\d+", text)) / max(1, len(text)) * 100 for text in texts])),
+        "is_case": spread(np.array([passage.kind == "case" for passage in passages])),
+        "is_policy": spread(np.array([passage.kind == "policy" for passage in passages])),
+        "position": spread(position), "alone": spread(alone),
+    }  # fmt: skip
+    stacked = np.stack([columns[name] for name in NAMES], axis=2).astype(np.float32)
+    taken: np.ndarray = np.take_along_axis(stacked, chosen[:, :, None], axis=1)
+    return taken

@@ -1,0 +1,38 @@
+"""scikit-learn models on disk, by skops: nothing that is loaded can run code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ModelNotFoundError
+
+_TRUSTED_PREFIXES = ("sklearn.", "numpy.", "scipy.sparse.", "builtins.")
+
+
+def save_model(model: Any, path: str | Path) -> None:
+    """Save a scikit-learn model, or a dictionary of such, to a .skops file."""
+    from skops.io import dump
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    dump(model, path)
+
+
+def load_model(path: str | Path) -> Any:
+    """Load what save_model wrote.
+
+    Raises:
+        ModelNotFoundError: the file is missing, damaged, or holds types other than scikit-learn's and numpy's.
+    """
+    from skops.io import get_untrusted_types, load
+
+    if not Path(path).is_file():
+        raise ModelNotFoundError(f"{path}：模型文件不存在。请检查安装是否完整，或重新训练。")
+    try:
+        unknown = get_untrusted_types(file=path)
+        foreign = [name for name in unknown if not name.startswith(_TRUSTED_PREFIXES)]
+        if foreign:
+            raise ModelNotFoundError(f"{path}：含有不受信任的类型 {foreign}，拒绝加载。请换用本项目训练的模型。")
+        return load(path, trusted=unknown)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelNotFoundError(f"{path}：模型文件损坏（{error}）。请重新训练或重新安装。") from error
