@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SNAP = 3.0
@@ -224,6 +224,26 @@ def _touching(horizontal: list[Segment], vertical: list[Segment]) -> list[tuple[
     return list(groups.values())
 
 
+def _joints(lattice: Lattice, pieces: Sequence[Segment]) -> list[float]:
+    """Heights without any rule at which every vertical rule is pieced together.
+
+    Producers that draw cell by cell and split a row at a page leave out the rule below a repeated header.
+    """
+    left, top, right, bottom = lattice.box
+    inside = [p for p in pieces if left - SNAP <= p[0] <= right + SNAP and top - SNAP <= p[1] and p[2] <= bottom + SNAP]
+    found: list[float] = []
+    for height in sorted({round(piece[1], 1) for piece in inside}):
+        if any(abs(height - edge) <= SNAP for edge in (*lattice.ys, *found)):
+            continue
+        crossing = [v for v in lattice.vertical if v[1] < height - SNAP and v[2] > height + SNAP]
+        if len(crossing) < 3 or len(crossing) < len(lattice.xs):
+            continue
+        ends = [p for p in inside if abs(p[1] - height) < 1.6 or abs(p[2] - height) < 1.6]
+        if all(any(abs(p[0] - v[0]) <= SNAP for p in ends) for v in crossing):
+            found.append(height)
+    return found
+
+
 def find_lattices(
     horizontal: Iterable[Segment], vertical: Iterable[Segment]
 ) -> tuple[list[Lattice], list[Segment]]:
@@ -233,7 +253,8 @@ def find_lattices(
         horizontal: (y, x0, x1) of each horizontal piece, in points.
         vertical: (x, top, bottom) of each vertical piece.
     """
-    across, down = merge_segments(horizontal), merge_segments(vertical)
+    pieces = list(vertical)
+    across, down = merge_segments(horizontal), merge_segments(pieces)
     across = [segment for segment in across if segment[2] - segment[1] > 4.0]
     down = [segment for segment in down if segment[2] - segment[1] > 4.0]
     lattices: list[Lattice] = []
@@ -243,6 +264,9 @@ def find_lattices(
             lone += group_across
             continue
         lattice = Lattice(group_across, group_down)
+        if lattice.is_table and (joints := _joints(lattice, pieces)):
+            left, _, right, _ = lattice.box
+            lattice = Lattice(group_across + [(joint, left, right) for joint in joints], group_down)
         if lattice.is_table:
             lattices.append(lattice)
         elif len(group_across) > 1:
