@@ -72,7 +72,7 @@ def _spread(cells: list[Line]) -> list[Line]:
         for end in range(len(cells), index + 1, -1):
             group = cells[index:end]
             text = "".join(cell.text for cell in group)
-            if all(len(compact(cell.text)) <= 2 for cell in group) and heading_kind(text) and end - index <= 6:
+            if all(len(compact(cell.text)) == 1 for cell in group) and heading_kind(text) and end - index <= 6:
                 result.append(Line(group[0].x0, group[-1].x1, group[0].baseline, group[0].size, text, group[0].glyphs))
                 index = end
                 break
@@ -116,8 +116,23 @@ def _find_header(lines: Sequence[list[Glyph]], rules: Sequence[Segment]) -> _Hea
                 break
             cells = _headings(part)
             if _names_tasks(cells) and all(heading_kind(cell.text) or len(cell.text) <= 8 for cell in cells):
-                return _Header(part, cells, _top(part[0]), max(_baseline(line) for line in part) + 3)
+                part = _whole_header(part, lines[start + count :])
+                return _Header(part, _headings(part), _top(part[0]), max(_baseline(line) for line in part) + 3)
     return None
+
+
+def _whole_header(part: list[list[Glyph]], below: Sequence[list[Glyph]]) -> list[list[Glyph]]:
+    """Add the lines below that go on with the headings of a header (牵头 | 单位 on two lines)."""
+    for glyphs in below[:2]:
+        pieces = split_line(glyphs, 1.6)
+        if _top(glyphs) - _baseline(part[-1]) > pieces[0].size:
+            break
+        before, after = _headings(part), _headings([*part, glyphs])
+        changed = [cell for cell, old in zip(after, before, strict=False) if cell.text != old.text]
+        if len(after) != len(before) or not changed or not all(heading_kind(cell.text) for cell in changed):
+            break
+        part = [*part, glyphs]
+    return part
 
 
 def _edges(cells: Sequence[Line], body: Sequence[list[Glyph]], left: float, right: float, known: Columns | None) -> list[float]:

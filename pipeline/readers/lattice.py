@@ -224,6 +224,58 @@ def _touching(horizontal: list[Segment], vertical: list[Segment]) -> list[tuple[
     return list(groups.values())
 
 
+_Group = tuple[list[Segment], list[Segment]]
+_BAND = 60.0
+"""The height up to which rows without vertical rules (sections) belong to the rows around them."""
+
+
+def _stacked(groups: list[_Group], lone: list[Segment]) -> tuple[list[_Group], list[Segment]]:
+    """Join groups above one another that have the same columns, and the rules of rows without vertical rules.
+
+    In a table without rules at its sides nothing but its horizontal rules holds a section row to the table.
+    """
+    tops = sorted(groups, key=lambda group: min(v[1] for v in group[1]))
+    left = list(lone)
+    done: list[_Group] = []
+    for across, down in tops:
+        x0, x1 = _extent(across)
+        taken = [rule for rule in left if across and abs(rule[1] - x0) <= SNAP and abs(rule[2] - x1) <= SNAP]
+        top, bottom = _span(across, down)
+        above = sorted((rule for rule in taken if rule[0] < top), key=lambda rule: -rule[0])
+        below = sorted(rule for rule in taken if rule[0] > bottom)
+        for rules, sign in ((above, -1), (below, 1)):
+            edge = top if sign < 0 else bottom
+            for rule in rules:
+                if abs(rule[0] - edge) > _BAND:
+                    break
+                edge = rule[0]
+                across = [*across, rule]
+                left.remove(rule)
+        if done and across and _same_columns(done[-1], (across, down)):
+            previous_across, previous_down = done[-1]
+            if 0 <= _span(across, down)[0] - _span(previous_across, previous_down)[1] <= _BAND:
+                done[-1] = (previous_across + across, previous_down + down)
+                continue
+        done.append((across, down))
+    return done, left
+
+
+def _extent(across: Sequence[Segment]) -> tuple[float, float]:
+    return min((h[1] for h in across), default=0.0), max((h[2] for h in across), default=0.0)
+
+
+def _span(across: Sequence[Segment], down: Sequence[Segment]) -> tuple[float, float]:
+    heights = [h[0] for h in across] + [y for v in down for y in v[1:]]
+    return min(heights), max(heights)
+
+
+def _same_columns(one: _Group, two: _Group) -> bool:
+    if any(abs(a - b) > SNAP for a, b in zip(_extent(one[0]), _extent(two[0]), strict=True)):
+        return False
+    few, many = sorted(({round(v[0]) for v in one[1]}, {round(v[0]) for v in two[1]}), key=len)
+    return all(any(abs(a - b) <= SNAP for b in many) for a in few)
+
+
 def _joints(lattice: Lattice, pieces: Sequence[Segment]) -> list[float]:
     """Heights without any rule at which every vertical rule is pieced together.
 
@@ -259,10 +311,14 @@ def find_lattices(
     down = [segment for segment in down if segment[2] - segment[1] > 4.0]
     lattices: list[Lattice] = []
     lone: list[Segment] = []
+    groups = []
     for group_across, group_down in _touching(across, down):
-        if not group_down:
+        if group_down:
+            groups.append((group_across, group_down))
+        else:
             lone += group_across
-            continue
+    groups, lone = _stacked(groups, lone)
+    for group_across, group_down in groups:
         lattice = Lattice(group_across, group_down)
         if lattice.is_table and (joints := _joints(lattice, pieces)):
             left, _, right, _ = lattice.box
