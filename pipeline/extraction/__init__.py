@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.extraction.notice import extract_notice
 from pipeline.extraction.passages import extract_passages
 
-__all__ = ["extract_passages"]
+__all__ = ["extract_notice", "extract_passages"]

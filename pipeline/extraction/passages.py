@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.readers.structure import depth, is_ended, is_page_number, is_prose, numbering
+from pipeline.readers.structure import depth, is_ended, is_page_number, is_prose, numbering, signature
 from pipeline.records import Document, Paragraph, Passage, Source, Table, content_id
 from pipeline.settings import Settings
 from pipeline.text import clean, compact, find_dates, sentences
@@ -129,6 +129,8 @@ def _is_signature(document: Document, text: str) -> bool:
     """Tell the lines that say who and when from those that say what."""
     bare = compact(text)
     if not bare or is_page_number(text) or _FURNITURE.match(text) or bare == compact(document.number):
+        return True
+    if signature(text)[0]:
         return True
     dates = find_dates(bare.strip("（()）"))
     if len(dates) == 1 and dates[0][1] - dates[0][0] >= len(bare) - 6:

@@ -22,14 +22,16 @@ from pipeline.records import Cell, Document, Paragraph, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean, compact, normalise, parse_date
 
-_DROPPED = frozenset(
-    "script|style|noscript|template|iframe|nav|footer|aside|select|button|textarea|svg|object|embed|head|video|audio"
-    "|canvas|input|link|meta|del|map|rt|rp".split("|")  # noqa: SIM905
-)
-_BLOCKS = frozenset(
-    "p|div|section|article|main|header|center|blockquote|pre|ul|ol|li|dl|dt|dd|h1|h2|h3|h4|h5|h6|table|tr|td|th|form"
-    "|fieldset|figure|figcaption|hr|body|html|address|caption|tbody|thead|tfoot".split("|")  # noqa: SIM905
-)
+_DROPPED = {
+    "script", "style", "noscript", "template", "iframe", "nav", "footer", "aside", "select", "button",
+    "textarea", "svg", "object", "embed", "head", "video", "audio", "canvas", "input", "link", "meta", "del",
+    "map", "rt", "rp",
+}  # fmt: skip
+_BLOCKS = {
+    "p", "div", "section", "article", "main", "header", "center", "blockquote", "pre", "ul", "ol", "li", "dl",
+    "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "table", "tr", "td", "th", "form", "fieldset", "figure",
+    "figcaption", "hr", "body", "html", "address", "caption", "tbody", "thead", "tfoot",
+}  # fmt: skip
 _FURNITURE = re.compile(
     r"(?:^|[-_\s])(?:nav\w*|menu\w*|crumbs?|breadcrumbs?|foot\w*|copyright|share\w*|side-?bar|toolbar|login|search\w*|banner"
     r"|qr-?code|ewm|related|rel|recommend\w*|pagination|pager|top-?bar|position|location|bottom|friend\w*|print\w*)(?:$|[-_\s\d])",

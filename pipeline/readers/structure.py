@@ -219,9 +219,22 @@ def _is_date(text: str) -> bool:
     return len(dates) == 1 and dates[0][0] == 0 and len(bare) - dates[0][1] <= 3
 
 
+def signature(text: str) -> tuple[str, str]:
+    """Return the body and the ISO date of a line that holds both and nothing else, ("", "") for other lines.
+
+    Example:
+        >>> signature("某市卫生局办公室2011年3月10日印发")
+        ('某市卫生局办公室', '2011-03-10')
+    """
+    dates = find_dates(text)
+    if len(text) > 60 or len(dates) != 1 or len(text) - dates[0][1] > 2 or not _is_organ(text[: dates[0][0]].strip()):
+        return "", ""
+    return text[: dates[0][0]].strip(), dates[0][2]
+
+
 def _is_organ(text: str) -> bool:
     return (
-        len(text) <= 45
+        0 < len(text) <= 45
         and all(_ORGAN.search(part) for part in text.split())
         and not re.search(r"关于|[，。：《》]", text)
     )
@@ -245,7 +258,7 @@ def _guess_title(head: list[str]) -> str:
     lines: list[str] = []
     organ = ""
     for line in head:
-        known = _is_date(line) or NUMBER.search(line) or _LABELLED.match(line) or _FURNITURE.match(line)
+        known = _is_date(line) or NUMBER.search(line) or re.search(r"[:：]\s*\d", line) or _LABELLED.match(line) or _FURNITURE.match(line)
         red_head = line.endswith("文件") and len(line) <= 30
         if lines:
             if known or red_head or _is_organ(line) or len(lines) >= 4 or line.endswith(("：", ":")):
@@ -292,6 +305,10 @@ def complete(document: Document) -> Document:
             elif re.search("来源|机构|机关|单位", label):
                 issuer = issuer or value.split("  ")[0].strip()
     for index, text in enumerate(texts):
+        body, day = signature(text)
+        if body:
+            issuer, date = issuer or body, date or day
+            break
         if not _is_date(text):
             continue
         date = date or parse_date(text)
