@@ -29,8 +29,9 @@ _SKIPPED = re.compile(
 
 def _read_pdf(path: str, data: bytes, document_id: str, settings: Settings) -> Document:
     from pipeline.readers.pdf import read_pdf
+    from pipeline.readers.scan import mend_numbers, pdf_recogniser
 
-    return read_pdf(path, data, document_id, settings)
+    return mend_numbers(read_pdf(path, data, document_id, settings, pdf_recogniser(path, data, settings)))
 
 
 def _read_docx(path: str, data: bytes, document_id: str, settings: Settings) -> Document:
