@@ -48,7 +48,7 @@ def _headings(lines: Sequence[list[Glyph]]) -> list[Line]:
     """Join the pieces of header lines that stand above one another."""
     columns: list[list[Line]] = []
     for glyphs in lines:
-        for piece in split_line(glyphs, 1.6):
+        for piece in split_line(glyphs, 0.7):
             for column in columns:
                 left, right = min(p.x0 for p in column), max(p.x1 for p in column)
                 if min(right, piece.x1) - max(left, piece.x0) > 0.3 * min(right - left, piece.x1 - piece.x0):
@@ -72,7 +72,8 @@ def _spread(cells: list[Line]) -> list[Line]:
         for end in range(len(cells), index + 1, -1):
             group = cells[index:end]
             text = "".join(cell.text for cell in group)
-            if all(len(compact(cell.text)) == 1 for cell in group) and heading_kind(text) and end - index <= 6:
+            near = all(b.x0 - a.x1 < 2.2 * a.size for a, b in zip(group, group[1:], strict=False))
+            if near and heading_kind(text) and not any(heading_kind(cell.text) for cell in group) and end - index <= 6:
                 result.append(Line(group[0].x0, group[-1].x1, group[0].baseline, group[0].size, text, group[0].glyphs))
                 index = end
                 break
@@ -124,7 +125,7 @@ def _find_header(lines: Sequence[list[Glyph]], rules: Sequence[Segment]) -> _Hea
 def _whole_header(part: list[list[Glyph]], below: Sequence[list[Glyph]]) -> list[list[Glyph]]:
     """Add the lines below that go on with the headings of a header (牵头 | 单位 on two lines)."""
     for glyphs in below[:2]:
-        pieces = split_line(glyphs, 1.6)
+        pieces = split_line(glyphs, 0.7)
         if _top(glyphs) - _baseline(part[-1]) > pieces[0].size:
             break
         before, after = _headings(part), _headings([*part, glyphs])
@@ -214,8 +215,16 @@ def _cut(glyphs: Sequence[Glyph], edges: Sequence[float]) -> dict[int, list[Glyp
     return shares
 
 
-def _crosses(piece: Line, edges: Sequence[float]) -> bool:
-    return any(piece.x0 + 0.8 * piece.size < edge < piece.x1 - 0.8 * piece.size for edge in edges[1:-1])
+def _crosses(glyphs: Sequence[Glyph], edges: Sequence[float]) -> bool:
+    """Tell whether text runs over an edge between columns without a gap; a sign that hangs over it is no such text."""
+    inked = [glyph for glyph in glyphs if not glyph.text.isspace()]
+    for edge in edges[1:-1]:
+        for one, two in zip(inked, inked[1:], strict=False):
+            if two.x + two.width <= edge or one.x >= edge or one.text in NO_START or two.text in NO_START:
+                continue
+            if two.x - one.x - one.width < 0.3 * one.size and one.x + 0.7 * one.size < edge < two.x + two.width - 0.3 * two.size:
+                return True
+    return False
 
 
 def _body(
@@ -249,12 +258,30 @@ def _fits(glyphs: Sequence[Glyph], edges: Sequence[float], body: Sequence[list[G
     first = pieces[0]
     if first.x1 < edges[1] + 2 and re.match(r"^(?:附[件表]|注|备注)", compact(first.text)):
         return False
-    return not any(_crosses(piece, edges) for piece in pieces)
+    return not _crosses(glyphs, edges)
 
 
-def _last_rule(rules: Sequence[Segment], header: _Header, left: float, right: float) -> float | None:
-    """The rule that closes a table, None where it goes on to the end of the page."""
-    alike = [rule[0] for rule in rules if rule[0] > header.bottom + 4 and abs(rule[1] - left) < 8 and abs(rule[2] - right) < 8]
+def _last_rule(
+    rules: Sequence[Segment],
+    header: _Header,
+    left: float,
+    right: float,
+    following: float,
+    lines: Sequence[list[Glyph]],
+) -> float | None:
+    """The rule that closes a table, None where it goes on to the end of the page.
+
+    The rule above a header that follows on the same page belongs to that header.
+    """
+    alike = [
+        rule[0]
+        for rule in rules
+        if header.bottom + 4 < rule[0] < following + 4 and abs(rule[1] - left) < 8 and abs(rule[2] - right) < 8
+    ]
+    if alike and following < 1e9 and len(alike) > 1:
+        between = [line for line in lines if alike[-2] < _baseline(line) < alike[-1]]
+        if len(between) <= 3 and not any(len(split_line(line, 1.0)) > 1 for line in between):
+            return alike[-2]
     return max(alike) if alike else None
 
 
@@ -271,7 +298,7 @@ def _make_table(
     lines: list[ColumnLine] = []
     for glyphs in body:
         pieces = split_line(glyphs, 1.0)
-        section = _is_section(pieces) and (pieces[0].x0 < edges[1] or _crosses(pieces[0], edges) or len(edges) < 3)
+        section = _is_section(pieces) and (pieces[0].x0 < edges[1] or _crosses(glyphs, edges) or len(edges) < 3)
         goes_on = (
             bool(lines)
             and lines[-1].column < 0
@@ -382,7 +409,7 @@ def find_plain_tables(
                     continue
         if header is None:
             break
-        found = _from_header(header, rest, rules, page, document_id, columns)
+        found = _from_header(header, rest, rules, page, document_id, current or columns, not tables)
         if found is None:
             floor = header.bottom
             continue
@@ -409,15 +436,19 @@ def _from_header(
     page: Page,
     document_id: str,
     known: Columns | None,
+    first: bool,
 ) -> tuple[Table, list[list[Glyph]], Columns] | None:
     text = "|".join(compact(cell.text) for cell in header.cells)
     near = [rule for rule in rules if abs(rule[0] - header.top) < 12 or abs(rule[0] - header.bottom) < 12]
     rough_left, rough_right = header.cells[0].x0 - 30, header.cells[-1].x1 + 60
     if near:
         rough_left, rough_right = min(rule[1] for rule in near), max(rule[2] for rule in near)
-    end = _last_rule(rules, header, rough_left, rough_right) if near else None
+    following = _next_header(lines, header)
+    end = _last_rule(rules, header, rough_left, rough_right, following, lines) if near else None
+    goes_on = first and known is not None and not known.closed and known.header == text
     known = known if known is not None and known.header == text else None
-    body = _body(lines, header.bottom, end, None, page)
+    below = [line for line in lines if _baseline(line) < following]
+    body = _body(below, header.bottom, end, None, page)
     if end is None:
         rough = [rough_left, *[(a.x1 + b.x0) / 2 for a, b in zip(header.cells, header.cells[1:], strict=False)], rough_right]
         body = _unruled_body(body, rough, header)
@@ -435,8 +466,17 @@ def _from_header(
     if end is None:
         body = _body(body, header.bottom, None, edges, page)
     inner = [rule[0] for rule in rules if header.bottom + 2 < rule[0] < (end or 1e9) - 2 and rule[2] - rule[1] > 0.8 * (rough_right - rough_left)]
-    table = _make_table(header, body, columns, inner, page, document_id, False)
+    table = _make_table(header, body, columns, inner, page, document_id, goes_on)
     return None if table is None else (table, body, columns)
+
+
+def _next_header(lines: Sequence[list[Glyph]], header: _Header) -> float:
+    """The height at which the same header stands again on the page, infinity where it does not."""
+    first = compact(make_line(header.lines[0]).text)
+    for line in lines:
+        if _top(line) > header.bottom and len(first) >= 4 and compact(make_line(line).text) == first:
+            return _top(line)
+    return float("inf")
 
 
 def _unruled_body(body: Sequence[list[Glyph]], rough: Sequence[float], header: _Header) -> list[list[Glyph]]:
@@ -445,7 +485,7 @@ def _unruled_body(body: Sequence[list[Glyph]], rough: Sequence[float], header: _
     for glyphs in body:
         pieces = split_line(glyphs, 1.0)
         if not _is_section(pieces) and not (kept and _is_section(split_line(kept[-1], 1.0)) and len(pieces) == 1):
-            wide = [p for p in pieces if sum(p.x0 + p.size < c.x0 and p.x1 - p.size > c.x1 for c in header.cells) >= 2]
+            wide = [p for p in split_line(glyphs, 0.3) if p.x1 - p.x0 > 0.75 * (rough[-1] - rough[0])]
             if wide or re.match(r"^(?:附\s*[件表]\s*\d*$|抄送|主送|印发)", compact(pieces[0].text)):
                 break
         if kept and _top(glyphs) - _baseline(kept[-1]) > 6 * pieces[0].size:

@@ -288,7 +288,7 @@ def _joints(lattice: Lattice, pieces: Sequence[Segment]) -> list[float]:
         if any(abs(height - edge) <= SNAP for edge in (*lattice.ys, *found)):
             continue
         crossing = [v for v in lattice.vertical if v[1] < height - SNAP and v[2] > height + SNAP]
-        if len(crossing) < 3 or len(crossing) < len(lattice.xs):
+        if len(crossing) < 2 or len(crossing) < len({round(v[0] / SNAP) for v in lattice.vertical}):
             continue
         ends = [p for p in inside if abs(p[1] - height) < 1.6 or abs(p[2] - height) < 1.6]
         if all(any(abs(p[0] - v[0]) <= SNAP for p in ends) for v in crossing):

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pipeline.readers.columns import Columns, find_plain_tables
 from pipeline.readers.lattice import Lattice, find_lattices
 from pipeline.readers.layout_types import Glyph, Page, Rule
-from pipeline.readers.lines import NO_START, Line, cell_text, make_lines
+from pipeline.readers.lines import NO_START, Line, cell_text, group_lines, make_lines, split_line
 from pipeline.readers.structure import is_page_number, numbering
+from pipeline.readers.tables import heading_kind
 from pipeline.records import Box, Cell, Paragraph, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean, join_lines
@@ -169,6 +170,23 @@ class _Pages:
         self.document_id = document_id
         self.elements: list[list[_Element]] = []
         self.columns: Columns | None = None
+        self.heads: set[str] = set()
+
+    def _without_heads(self, glyphs: list[Glyph], page: Page) -> tuple[list[Glyph], list[Glyph]]:
+        """Part the characters of running heads, known from the page before, from the rest."""
+        heads: list[Glyph] = []
+        keys: set[str] = set()
+        for line in group_lines([g for g in glyphs if g.baseline < 0.12 * page.height or g.baseline > 0.88 * page.height]):
+            pieces = split_line(line, 1.0)
+            key = re.sub(r"[\d\s]+", "", "".join(piece.text for piece in pieces))
+            if len(pieces) > 1 or len(key) < 4 or heading_kind(key):
+                continue
+            keys.add(key)
+            if key in self.heads:
+                heads += line
+        self.heads = keys
+        taken = {id(glyph) for glyph in heads}
+        return ([glyph for glyph in glyphs if id(glyph) not in taken] if heads else glyphs), heads
 
     def add(self, page: Page) -> None:
         glyphs = _visible(page)
@@ -181,11 +199,12 @@ class _Pages:
             table = _ruled_table(lattice, cells, page.number, self.document_id)
             if table is not None:
                 tables.append(table)
+        rest, heads = self._without_heads(rest, page)
         plain, rest, self.columns = find_plain_tables(
             rest, lone, page, self.document_id, None if tables else self.columns, [t.source.box for t in tables if t.source.box]
         )
         tables += plain
-        lines = make_lines(rest)
+        lines = make_lines([*rest, *heads])
         left, right = _margins(lines)
         placed: list[tuple[float, _Element]] = [(table.source.box[1] if table.source.box else 0.0, table) for table in tables]
         for line in lines:

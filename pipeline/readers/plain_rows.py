@@ -187,7 +187,7 @@ def split_rows(
         if band:
             clusters = _clusters(band)
             if number is not None and (not ruled or sum(item.number is not None for item in band) > 1):
-                rows.extend(_split_numbered(clusters, columns, open_top or bool(rows)))
+                rows.extend(_split_numbered(clusters, columns, open_top and not rows))
             elif ruled:
                 rows.append([item for cluster in clusters for item in cluster.lines])
             else:
