@@ -10,6 +10,7 @@ Decision a person's word on a Link     Problem   what could not be read, or does
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -327,6 +328,13 @@ def to_dict(record: Any) -> dict[str, Any]:
     return plain
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Types of a record's fields; resolving them again for each record would take most of the time of reading."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
 def _revive(kind: Any, value: Any) -> Any:
     """Build a value of an annotated type from plain JSON values."""
     if value is None:
@@ -348,9 +356,8 @@ def _revive(kind: Any, value: Any) -> Any:
             return tuple(_revive(inner[0], item) for item in value)
         return tuple(_revive(item_kind, item) for item_kind, item in zip(inner, value, strict=True))
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        known = {field.name for field in dataclasses.fields(kind)}
-        return kind(**{name: _revive(hints[name], item) for name, item in value.items() if name in known})
+        hints = _hints(kind)
+        return kind(**{name: _revive(hints[name], item) for name, item in value.items() if name in hints})
     return value
 
 
