@@ -328,11 +328,11 @@ def check_rows(rows: Sequence[Row], path: str) -> list[Problem]:
 def _odd_units(rows: Sequence[Row], path: str) -> list[Problem]:
     """Flag a body named once whose name differs in one character from one named often: a slip, perhaps."""
     counts = Counter(unit for row in rows for unit in (*row.lead, *row.coop))
-    often = [unit for unit, count in counts.items() if count >= 3 and len(unit) >= 4]
+    often = [unit for unit, count in counts.items() if count >= 3 and len(unit) >= 5]
     problems = []
     for row in rows:
         for unit in (*row.lead, *row.coop):
-            if counts[unit] != 1 or len(unit) < 4:
+            if counts[unit] != 1 or len(unit) < 5:
                 continue
             near = next((other for other in often if _one_apart(unit, other)), None)
             if near is not None:

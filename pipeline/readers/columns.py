@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.readers.lattice import Segment
 from pipeline.readers.layout_types import Glyph, Page
@@ -192,10 +192,14 @@ def _is_section(pieces: Sequence[Line]) -> bool:
     return len(pieces) == 1 and section_depth(pieces[0].text) > 0
 
 
-def _is_foot(glyphs: Sequence[Glyph], page: Page) -> bool:
+def _is_foot(glyphs: Sequence[Glyph], page: Page, lines: Sequence[list[Glyph]]) -> bool:
+    """Tell whether a line is a page number; a bare number is one only where nothing stands below it."""
     text = make_line(glyphs).text
-    low = _top(glyphs) > 0.87 * page.height
-    return low and (is_page_number(text) or bool(re.fullmatch(r"[-—–·\s]*\d{1,4}[-—–·\s]*", text)))
+    if _top(glyphs) <= 0.87 * page.height:
+        return False
+    if is_page_number(text):
+        return True
+    return bool(re.fullmatch(r"\d{1,4}", text)) and _baseline(glyphs) >= max(_baseline(line) for line in lines)
 
 
 def _cut(glyphs: Sequence[Glyph], edges: Sequence[float]) -> dict[int, list[Glyph]]:
@@ -233,7 +237,7 @@ def _body(
     """The lines of a table below its header, to its closing rule or to the first line that does not fit."""
     body: list[list[Glyph]] = []
     for glyphs in lines:
-        if _baseline(glyphs) <= start + 1 or _is_foot(glyphs, page):
+        if _baseline(glyphs) <= start + 1 or _is_foot(glyphs, page, lines):
             continue
         if end is not None:
             if _top(glyphs) > end - 2:
@@ -305,7 +309,8 @@ def _make_table(
             and len(pieces) == 1
             and row_number(pieces[0].text) is None
             and pieces[0].x0 < edges[1]
-            and columns.number != 1
+            and lines[-1].line.x1 > edges[-1] - 3.5 * lines[-1].line.size
+            and not any(lines[-1].line.baseline < rule < pieces[0].baseline for rule in inner)
         )
         if section or goes_on or (len(pieces) == 1 and _is_section(pieces) and columns.number is not None and pieces[0].x0 < edges[2 if len(edges) > 3 else 1]):
             lines.append(ColumnLine(-1, make_line(glyphs), None, goes_on and not section))
@@ -465,9 +470,23 @@ def _from_header(
     columns = Columns(tuple(edges), number, text, end is not None)
     if end is None:
         body = _body(body, header.bottom, None, edges, page)
+    elif tail := _tail(below, end, edges, page):
+        body, columns = [*body, *tail], replace(columns, closed=False)
+        end = None
     inner = [rule[0] for rule in rules if header.bottom + 2 < rule[0] < (end or 1e9) - 2 and rule[2] - rule[1] > 0.8 * (rough_right - rough_left)]
     table = _make_table(header, body, columns, inner, page, document_id, goes_on)
     return None if table is None else (table, body, columns)
+
+
+def _tail(lines: Sequence[list[Glyph]], rule: float, edges: Sequence[float], page: Page) -> list[list[Glyph]]:
+    """The rest of a table below its last rule: the start of a row that the end of the page cut."""
+    below = [line for line in lines if _top(line) > rule - 2 and not _is_foot(line, page, lines)]
+    if not below or _top(below[0]) - rule > 2.0 * below[0][0].size:
+        return []
+    taken = _body(below, rule, None, edges, page)
+    if len(taken) < len(below) or not any(len(split_line(line, 1.0)) > 1 and len(_cut(line, edges)) > 1 for line in taken):
+        return []
+    return taken
 
 
 def _next_header(lines: Sequence[list[Glyph]], header: _Header) -> float:
@@ -515,7 +534,7 @@ def _continue(
     if ceiling is not None:
         end = min(end, ceiling) if end is not None else ceiling
     for glyphs in lines:
-        if _top(glyphs) < start or _is_foot(glyphs, page):
+        if _top(glyphs) < start or _is_foot(glyphs, page, lines):
             continue
         if (end is not None and _top(glyphs) > end - 2) or not _fits(glyphs, edges, body):
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def _clusters(lines: Sequence[ColumnLine]) -> list[_Cluster]:
 
 
 class _Evidence:
-    """What speaks for a cut between two clusters that follow each other."""
+    """What speaks for and against a cut between two clusters that follow each other."""
 
     def __init__(self, clusters: Sequence[_Cluster], columns: int) -> None:
         self.clusters = clusters
@@ -64,28 +65,38 @@ class _Evidence:
         self.usual = gaps[len(gaps) // 4] if gaps else 0.0
         widths = {c: self.ends[c] - self.starts[c] for c in range(columns)}
         self.widest = max(widths, key=lambda c: widths[c]) if widths else 0
-        self.scores = [self._score(index) for index in range(len(clusters) - 1)]
+        self.gaps = [self._gap(index) for index in range(len(clusters) - 1)]
+        self.pairs = self._pairs(columns)
+        self._starts = [pair[0] for pair in self.pairs]
 
-    def _score(self, index: int) -> float:
-        """Score the cut after a cluster: the space there, and for each column whether its text breaks off there."""
+    def _gap(self, index: int) -> float:
+        """Score the space between a cluster and the next against what is usual."""
         above, below = self.clusters[index], self.clusters[index + 1]
-        gap = (below.top - above.bottom - self.usual) / self.size
-        score = 5.0 * max(-0.2, min(gap, 1.0))
-        for column in self.ends:
-            before = self._last(index, column)
-            after = next((item for item in below.lines if item.column == column), None)
-            if before is None or after is None:
-                continue
-            score += self._breaks(before.line, after.line, column)
-        return score
+        return 5.0 * max(-0.2, min((below.top - above.bottom - self.usual) / self.size, 1.0))
 
-    def _last(self, index: int, column: int) -> ColumnLine | None:
-        """The line of a column nearest above a cut, unless rows of other columns lie between."""
-        for place in range(index, max(-1, index - 3), -1):
-            held = [item for item in self.clusters[place].lines if item.column == column]
-            if held:
-                return held[-1]
-        return None
+    def _pairs(self, columns: int) -> list[tuple[int, int, float]]:
+        """For each two lines of a column that follow each other: their clusters, and whether the text breaks off there."""
+        pairs: list[tuple[int, int, float]] = []
+        for column in range(columns):
+            before: tuple[int, Line] | None = None
+            for index, cluster in enumerate(self.clusters):
+                for item in cluster.lines:
+                    if item.column == column:
+                        if before is not None:
+                            pairs.append((before[0], index, self._breaks(before[1], item.line, column)))
+                        before = (index, item.line)
+        return sorted(pairs)
+
+    def within(self, first: int, last: int) -> float:
+        """Return how much speaks against the lines of some clusters being one row."""
+        cost = 0.0
+        for place in range(bisect_left(self._starts, first), len(self.pairs)):
+            start, end, breaks = self.pairs[place]
+            if start > last:
+                break
+            if end <= last:
+                cost += breaks
+        return cost
 
     def _breaks(self, before: Line, after: Line, column: int) -> float:
         weight = 1.5 if column == self.widest else 1.0
@@ -120,24 +131,24 @@ def _best_cuts(evidence: _Evidence, numbers: Sequence[int], middle: bool, open_t
     """
     last = len(evidence.clusters) - 1
     first = numbers[0]
-    best: dict[int, tuple[float, list[int]]] = {}
-    for cut in range(-1, first):
+    best: dict[int, tuple[float, list[int]]] = {-1: (0.0, [])}
+    for cut in range(first):
         # A row without a number above the first: the rest of a row that a page cut.
-        cost = 0.0 if cut < 0 else (0.5 if open_top else 4.0) - evidence.scores[cut]
-        best[cut] = (cost, [] if cut < 0 else [cut])
+        best[cut] = ((0.5 if open_top else 4.0) + evidence.within(0, cut) - evidence.gaps[cut], [cut])
     for one, two in zip(numbers, numbers[1:], strict=False):
         now: dict[int, tuple[float, list[int]]] = {}
         for cut in range(one, two):
             options = []
             for before, (cost, cuts) in best.items():
-                options.append((cost + evidence.align(before + 1, cut, middle) - evidence.scores[cut], [*cuts, cut]))
+                row = evidence.align(before + 1, cut, middle) + evidence.within(before + 1, cut)
+                options.append((cost + row - evidence.gaps[cut], [*cuts, cut]))
             now[cut] = min(options, key=lambda option: option[0])
         best = now
     # The last row of a page may be cut: its number then stands at its top whatever the others do.
     ends = []
     for before, (cost, cuts) in best.items():
         fit = min(evidence.align(before + 1, last, True), evidence.align(before + 1, last, False))
-        ends.append((cost + fit, cuts))
+        ends.append((cost + fit + evidence.within(before + 1, last), cuts))
     return min(ends, key=lambda end: end[0])
 
 
