@@ -94,6 +94,10 @@ class TaskMatcher:
         decision = load_model(folder / "decision.skops")
         return cls(base, tuned, decision, status, settings, f"linker-{config['version']}")
 
+    def fingerprint(self) -> str:
+        """Return a mark of the linker and its sentence model."""
+        return f"{self.name} {self.base.fingerprint().hex()} {self.tuned.fingerprint().hex()}"
+
     def fit(self, tasks: Sequence[Task]) -> TaskMatcher:
         """Make the tasks of a notice known; nothing is trained.
 

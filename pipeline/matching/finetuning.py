@@ -12,32 +12,29 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.encoding import Encoder
+from pipeline.encoding.adapters import AdapterOptions, AdapterTraining
 from pipeline.matching.corpus import LabelledPassage
 from pipeline.records import Passage, Task
 
+if TYPE_CHECKING:
+    import torch
+
 
 @dataclass(frozen=True)
-class FinetuningOptions:
+class FinetuningOptions(AdapterOptions):
     """What the fine-tuning depends on, beside the corpus."""
 
-    seed: int = 20210804
-    epochs: int = 3
     passages: int = 16
     """Passages a step."""
     tasks: int = 32
     """Tasks a step at most: those of the passages, the rest hard negatives."""
-    learning_rate: float = 3e-4
-    rank: int = 16
-    """Rank of the adapter's matrices."""
-    first_layer: int = 4
-    """Layers below keep their weights: a third of the time saved, nothing lost that could be measured."""
     title_share: float = 0.5
     """Share of the passages that are shown with the title of their document."""
-    max_tokens: int = 256
 
 
 def with_title(passage: Passage) -> str:
@@ -65,62 +62,23 @@ def finetune(
         progress: called with a line now and then.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(options.seed)
     draw = random.Random(options.seed)
-    task_vectors = {
-        notice: encoder.encode([task.text for task in tasks], "passage") for notice, tasks in notices.items()
-    }
-    vectors = encoder.encode([example.passage.text for example in examples])
-    hard = []  # for each passage the rows of the likeliest tasks by the base model
-    for example, vector in zip(examples, vectors, strict=True):
-        hard.append(np.argsort(-(task_vectors[example.notice] @ vector))[:12].tolist())
+    hard = _hard_negatives(encoder, notices, examples)
     rows = {notice: {task.no: row for row, task in enumerate(tasks)} for notice, tasks in notices.items()}
-
-    model = Encoder(encoder.model).load()
-    tokenizer = model.tokenizer
-    network = get_peft_model(
-        model[0].auto_model,
-        LoraConfig(
-            r=options.rank,
-            lora_alpha=2 * options.rank,
-            layers_to_transform=list(range(options.first_layer, model[0].auto_model.config.num_hidden_layers)),
-            layers_pattern="layer",
-            target_modules=["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
-        ),
-    )
-    network.train()
+    network = AdapterTraining(encoder.model, options)
+    texts = [
+        with_title(example.passage) if draw.random() < options.title_share else example.passage.text
+        for example in examples
+    ]
+    progress(f"计算 {len(texts)} 个段落的底层表示")
+    passages = network.lower(texts, "query")
+    tasks = {notice: network.lower([task.text for task in tasks], "passage") for notice, tasks in notices.items()}
     log_scale = torch.nn.Parameter(torch.tensor(math.log(30.0)))
     none = torch.nn.Parameter(torch.tensor(0.85))
-    weights = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": weights, "lr": options.learning_rate, "weight_decay": 0.01},
-            {"params": [log_scale, none], "lr": 3e-3},
-        ]
-    )
-    steps_an_epoch = len(_batches(examples, options.passages, random.Random(0)))
-    steps = steps_an_epoch * options.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min(1.0, (step + 1) / (0.08 * steps)) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / steps)),
-    )
-
-    def embed(texts: list[str], prompt: str) -> torch.Tensor:
-        batch = tokenizer(
-            [prompt + text for text in texts],
-            padding=True,
-            truncation=True,
-            max_length=options.max_tokens,
-            return_tensors="pt",
-        )
-        hidden = network(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1)
-        pooled = (hidden * mask).sum(1) / mask.sum(1)
-        return torch.nn.functional.normalize(pooled.float(), dim=-1)
-
-    query, document = model.prompts.get("query", ""), model.prompts.get("passage", "")
+    steps = options.epochs * len(_batches(examples, options.passages, random.Random(0)))
+    optimiser, schedule = network.optimiser([log_scale, none], steps)
     step, smooth = 0, 0.0
     for epoch in range(options.epochs):
         for batch in _batches(examples, options.passages, draw):
@@ -128,43 +86,51 @@ def finetune(
             columns = _columns(
                 [examples[i] for i in batch], [hard[i] for i in batch], rows[notice], options.tasks, draw
             )
-            place = {row: column for column, row in enumerate(columns)}
-            texts = [
-                with_title(examples[i].passage) if draw.random() < options.title_share else examples[i].passage.text
-                for i in batch
-            ]
-            target = torch.zeros(len(batch), len(columns) + 1)
-            for at, i in enumerate(batch):
-                grades = examples[i].grades
-                carried = [place[rows[notice][no]] for no, grade in grades.items() if grade == 2]
-                related = [place[rows[notice][no]] for no, grade in grades.items() if grade == 1]
-                if carried:
-                    target[at, carried] = 1 / len(carried)
-                elif related:  # related, but carries out none: between the two
-                    target[at, related] = 0.5 / len(related)
-                    target[at, -1] = 0.5
-                else:
-                    target[at, -1] = 1
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                passages = embed(texts, query)
-                tasks = embed([notices[notice][row].text for row in columns], document)
-            likeness = torch.cat([passages @ tasks.T, none.expand(len(batch), 1)], dim=1)
+            target = _target([examples[i].grades for i in batch], [rows[notice]] * len(batch), columns)
+            here = network.embed([passages[i] for i in batch])
+            there = network.embed([tasks[notice][row] for row in columns])
+            likeness = torch.cat([here @ there.T, none.expand(len(batch), 1)], dim=1)
             loss = torch.nn.functional.cross_entropy(likeness * log_scale.exp(), target)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimiser.step()
-            schedule.step()
+            network.step(loss, optimiser, schedule)
             step += 1
             smooth += (loss.item() - smooth) / min(step, 50)
             if step % 20 == 0 or step == steps:
                 progress(
-                    f"第{epoch + 1}轮 {step}/{steps} 步 损失{smooth:.3f} 尺度{log_scale.exp().item():.1f} 空位{none.item():.3f}"
+                    f"第{epoch + 1}轮 {step}/{steps} 步 损失{smooth:.3f} "
+                    f"尺度{log_scale.exp().item():.1f} 空位{none.item():.3f}"
                 )
-    network.save_pretrained(str(folder))
-    readme = Path(folder) / "README.md"
-    if readme.exists():
-        readme.unlink()  # PEFT's empty card; the card of the whole folder says it all
+    network.save(folder)
+
+
+def _hard_negatives(
+    encoder: Encoder, notices: dict[str, list[Task]], examples: Sequence[LabelledPassage]
+) -> list[list[int]]:
+    """Return for each passage the rows of its likeliest tasks by the base model."""
+    vectors = {notice: encoder.encode([task.text for task in tasks], "passage") for notice, tasks in notices.items()}
+    queries = encoder.encode([example.passage.text for example in examples])
+    return [
+        np.argsort(-(vectors[example.notice] @ query))[:12].tolist()
+        for example, query in zip(examples, queries, strict=True)
+    ]
+
+
+def _target(grades: Sequence[dict[int, int]], rows: Sequence[dict[int, int]], columns: Sequence[int]) -> torch.Tensor:
+    """Return the true distribution of each passage over the columns and "none of them"."""
+    import torch
+
+    place = {row: column for column, row in enumerate(columns)}
+    target = torch.zeros(len(grades), len(columns) + 1)
+    for at, (known, row) in enumerate(zip(grades, rows, strict=True)):
+        carried = [place[row[no]] for no, grade in known.items() if grade == 2]
+        related = [place[row[no]] for no, grade in known.items() if grade == 1]
+        if carried:
+            target[at, carried] = 1 / len(carried)
+        elif related:  # related, but carries out none: between the two
+            target[at, related] = 0.5 / len(related)
+            target[at, -1] = 0.5
+        else:
+            target[at, -1] = 1
+    return target
 
 
 def _batches(examples: Sequence[LabelledPassage], size: int, draw: random.Random) -> list[list[int]]:

@@ -1,0 +1,208 @@
+"""Many documents: read in bounded processes, matched together, kept in the store as they come.
+
+A run takes up where the last one stopped: a document that the store knows by its content, read under the same
+settings and linked by the same linker, is not read again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.classification import TaskClassifier
+from pipeline.encoding import model_folder
+from pipeline.errors import ExtractionError, ReadError
+from pipeline.extraction import extract_notice, extract_passages
+from pipeline.inventory import export
+from pipeline.matching import Prediction, TaskMatcher
+from pipeline.readers import find_files
+from pipeline.readers.worker import read_bounded, read_many
+from pipeline.records import Document, Label, Notice, Passage, Problem, Snapshot
+from pipeline.settings import Settings
+from pipeline.store import Store
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class RunResult:
+    """What a run came to: where its files are and how many of each thing there were."""
+
+    notice: Notice
+    snapshot: Snapshot
+    files: dict[str, Path] = field(default_factory=dict)
+    new: int = 0
+    known: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+def load_notice(path: str, settings: Settings, progress: Progress = lambda message: None) -> Notice:
+    """Read a notice in a bounded process and return it with its tasks.
+
+    Raises:
+        ReadError: the file cannot be read.
+        ExtractionError: it holds no task table.
+    """
+    progress(f"读取公文 {path}")
+    documents = read_bounded(path, settings)
+    if len(documents) != 1:
+        raise ExtractionError(f"{path}：应为一份公文，却有 {len(documents)} 份文档。请用 --notice 指定公文文件。")
+    return extract_notice(documents[0], settings)
+
+
+def classify_tasks(notice: Notice, settings: Settings, cache: str | Path = "") -> list[Label]:
+    """Return the labels of a notice's tasks by the shipped classifier."""
+    classifier = TaskClassifier.from_disk(settings=settings, cache=cache)
+    return classifier.predict(notice.tasks)
+
+
+def signature(matcher: TaskMatcher, settings: Settings, notice: Notice) -> str:
+    """Return a mark of all that a document's links depend on beside the document itself."""
+    parts = [__version__, matcher.fingerprint(), notice.id, *(task.text for task in notice.tasks)]
+    parts.append(json.dumps(dataclasses.asdict(settings), sort_keys=True))
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def predict_documents(
+    inputs: Iterable[str],
+    matcher: TaskMatcher,
+    settings: Settings,
+    *,
+    workers: int = 1,
+    progress: Progress = lambda message: None,
+    skip: Callable[[Document], bool] = lambda document: False,
+    chunk: int = 256,
+) -> Iterator[tuple[Document, list[Passage], list[Prediction]] | Problem]:
+    """Yield each document with its passages and what is said of them, or the problem that kept it from being read.
+
+    Args:
+        inputs: files and folders.
+        matcher: fitted to a notice.
+        settings: bounds and thresholds.
+        workers: reading processes.
+        progress: called with a line now and then.
+        skip: tells of a document whether it is known already; such a document comes with no passages.
+        chunk: passages matched at a time.
+    """
+    files = list(find_files(inputs))
+    waiting: list[tuple[Document, list[Passage]]] = []
+    size = done = 0
+
+    def flush() -> Iterator[tuple[Document, list[Passage], list[Prediction]]]:
+        nonlocal waiting, size
+        together = [passage for _, passages in waiting for passage in passages]
+        predictions = iter(matcher.predict(together))
+        for document, passages in waiting:
+            yield document, passages, [next(predictions) for _ in passages]
+        waiting, size = [], 0
+
+    seen: dict[str, str] = {}
+    last = ""
+    for path, result in read_many(files, settings, workers):
+        if path != last:
+            done, last = done + 1, path
+            progress(f"读取 {done}/{len(files)} {Path(path).name}")
+        if isinstance(result, ReadError):
+            yield Problem("read", str(result), file=path, page=result.page)
+            continue
+        if result.id in seen:  # the same bytes under two names are one document
+            yield Problem("note", f"{path}：内容与 {seen[result.id]} 完全相同，只计一次。", file=path)
+            continue
+        seen[result.id] = path
+        if skip(result):
+            yield result, [], []
+            continue
+        passages = extract_passages(result, settings)
+        waiting.append((result, passages))
+        size += len(passages)
+        if size >= chunk:
+            progress(f"关联 {size} 个段落")
+            yield from flush()
+    if waiting:
+        progress(f"关联 {size} 个段落")
+    yield from flush()
+
+
+def run(
+    inputs: Sequence[str],
+    notice_path: str,
+    out: str | Path,
+    settings: Settings = Settings(),
+    *,
+    store: str = "",
+    workers: int = 1,
+    today: str = "",
+    progress: Progress = lambda message: None,
+) -> RunResult:
+    """Do everything: read the notice and the documents, classify, link, keep, and write all files.
+
+    Args:
+        inputs: files and folders of reports, JSONL of documents, "-" for standard input.
+        notice_path: the notice.
+        out: folder of the store and of the files.
+        settings: bounds and thresholds.
+        store: SQLAlchemy URL; "" is a SQLite file in out.
+        workers: reading processes.
+        today: ISO date from which ages are counted; "" is the day of the run.
+        progress: called with a line now and then.
+
+    Raises:
+        PipelineError: the notice cannot be read, a model is missing, or the store cannot be opened.
+    """
+    started = time.monotonic()
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = folder / "cache" / "vectors.sqlite" if settings.cache else ""
+    notice = load_notice(notice_path, settings, progress)
+    progress(f"公文 {notice.number or notice.title}：{len(notice.tasks)} 项任务")
+    keep = Store(store or folder / "shidian.sqlite")
+    labels = classify_tasks(notice, settings, cache)
+    keep.save_notice(notice, labels)
+    matcher = TaskMatcher.from_disk(settings=settings, cache=cache).fit(notice.tasks)
+    mark = signature(matcher, settings, notice)
+    known = keep.known_documents(notice.id)
+    result = RunResult(notice, Snapshot(notice))
+    problems = list(notice.problems)
+    present: set[str] = set()
+    for item in predict_documents(
+        inputs,
+        matcher,
+        settings,
+        workers=workers,
+        progress=progress,
+        skip=lambda document: known.get(document.id) == mark,
+    ):
+        if isinstance(item, Problem):
+            problems.append(item)
+            result.failed += item.kind == "read"
+            continue
+        document, passages, predictions = item
+        present.add(document.id)
+        if known.get(document.id) == mark:
+            result.known += 1
+            continue
+        result.new += 1
+        links = [link for prediction in predictions for link in (*prediction.links, *prediction.related)]
+        status = [prediction.status for prediction in predictions]
+        keep.save_document(notice.id, document, passages, links, status, document.problems, mark)
+    keep.forget_documents(notice.id, [identity for identity in known if identity not in present])
+    keep.save_problems(notice.id, problems)
+    facts = (
+        *((name, str(value)) for name, value in dataclasses.asdict(settings).items()),
+        ("shidian", __version__),
+        ("linker", matcher.name),
+        ("sentence model", Path(model_folder(settings.model)).name),
+    )
+    result.snapshot = keep.snapshot(notice.id, today or datetime.date.today().isoformat(), facts)
+    result.files = export(result.snapshot, folder, settings=settings, progress=progress)
+    result.files["store"] = folder / "shidian.sqlite"
+    result.seconds = time.monotonic() - started
+    return result

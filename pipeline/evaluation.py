@@ -1,0 +1,326 @@
+"""Scores of each stage on corpus/gold, beside the TF-IDF baseline, held against pinned floors.
+
+The definitions of the link figures: hit@1, hit@5 and map over passages with a grade-2 link; precision, recall and F1
+of filed links over all passages, where a grade-1 task counts neither way; abstain_f1 over the passages without any
+link; auto_coverage, the largest share of true links that can be filed unread at a precision of 0.97; ece, the
+expected calibration error of filed links in ten bins; status_acc over passages with a grade-2 link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.matching.corpus import LabelledPassage, read_labelled
+from pipeline.records import Task
+from pipeline.settings import Settings
+
+Progress = Callable[[str], None]
+AUTO_PRECISION = 0.97
+_BINS = 10
+
+
+@dataclass
+class Evaluation:
+    """Scores by stage and set, the baselines' scores, and the floors that were not reached."""
+
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system says of one passage: task numbers best first, links with probability, status."""
+
+    candidates: Sequence[int]
+    links: Sequence[tuple[int, float]] = ()
+    status: str = ""
+
+
+def score_links(examples: Sequence[LabelledPassage], answers: Sequence[Answer]) -> dict[str, float]:
+    """Return the link figures of answers against labelled passages.
+
+    Example:
+        >>> score_links([], [])["link_f1"]
+        0.0
+    """
+    hit1 = hit5 = average = linked = status = 0.0
+    right = wrong = total = 0
+    abstained, wrongly, missed = 0, 0, 0
+    filed: list[tuple[float, int]] = []
+    for example, answer in zip(examples, answers, strict=True):
+        carried = {no for no, grade in example.grades.items() if grade == 2}
+        related = {no for no, grade in example.grades.items() if grade == 1}
+        if carried:
+            linked += 1
+            hit1 += bool(answer.candidates) and answer.candidates[0] in carried
+            hit5 += bool(set(answer.candidates[:5]) & carried)
+            ranks = [rank for rank, no in enumerate(answer.candidates) if no in carried]
+            average += sum((k + 1) / (rank + 1) for k, rank in enumerate(ranks)) / len(carried)
+            status += answer.status == example.status
+        total += len(carried)
+        for no, probability in answer.links:
+            if no in carried or no not in related:
+                filed.append((probability, int(no in carried)))
+                right += no in carried
+                wrong += no not in carried
+        abstained += not answer.links and not example.grades
+        wrongly += not answer.links and bool(carried)
+        missed += bool(answer.links) and not example.grades
+    return {
+        "passages": float(len(examples)),
+        "hit@1": hit1 / max(1, linked),
+        "hit@5": hit5 / max(1, linked),
+        "map": average / max(1, linked),
+        "link_p": right / max(1, right + wrong),
+        "link_r": right / max(1, total),
+        "link_f1": 2 * right / max(1, 2 * right + wrong + total - right),
+        "abstain_f1": 2 * abstained / max(1, 2 * abstained + wrongly + missed),
+        "auto_coverage": _auto_coverage(filed, total),
+        "ece": calibration_error(filed),
+        "status_acc": status / max(1, linked),
+    }
+
+
+def _auto_coverage(filed: Sequence[tuple[float, int]], total: int) -> float:
+    best = right = 0
+    ranked = sorted(filed, reverse=True)
+    for place, (probability, good) in enumerate(ranked):
+        right += good
+        last = place + 1 == len(ranked) or ranked[place + 1][0] < probability
+        if last and right / (place + 1) >= AUTO_PRECISION:
+            best = right
+    return best / max(1, total)
+
+
+def calibration_error(pairs: Sequence[tuple[float, int]]) -> float:
+    """Return the expected calibration error of (probability, right) pairs in ten bins (Naeini et al. 2015).
+
+    Example:
+        >>> calibration_error([(0.75, 1), (0.75, 1), (0.75, 1), (0.75, 0)])
+        0.0
+    """
+    bins: dict[int, list[tuple[float, int]]] = {}
+    for probability, good in pairs:
+        bins.setdefault(min(_BINS - 1, int(probability * _BINS)), []).append((probability, good))
+    error = sum(abs(sum(p for p, _ in group) - sum(g for _, g in group)) for group in bins.values())
+    return error / max(1, len(pairs))
+
+
+def tfidf_answers(tasks: Sequence[Task], examples: Sequence[LabelledPassage], threshold: float = 0.0) -> list[Answer]:
+    """Return the answers of the baseline: characters TF-IDF, the best task filed where it reaches the threshold."""
+    from pipeline.matching.lexical import CharacterTfidf
+
+    scores = CharacterTfidf().fit([task.text for task in tasks]).score([e.passage.text for e in examples])
+    numbers = [task.no for task in tasks]
+    answers = []
+    for row in scores:
+        order = np.argsort(-row, kind="stable")
+        best = float(row[order[0]])
+        links = [(numbers[order[0]], best)] if best >= threshold else []
+        answers.append(Answer([numbers[i] for i in order[:10]], links))
+    return answers
+
+
+def best_baseline(tasks: Sequence[Task], examples: Sequence[LabelledPassage]) -> dict[str, float]:
+    """Return the baseline's figures at the threshold that suits it best on these very passages (in its favour)."""
+    scored = [score_links(examples, tfidf_answers(tasks, examples, step / 50)) for step in range(30)]
+    return max(scored, key=lambda figures: figures["link_f1"])
+
+
+def link_answers(
+    tasks: Sequence[Task], examples: Sequence[LabelledPassage], settings: Settings, progress: Progress
+) -> list[Answer]:
+    """Return the shipped linker's answers."""
+    from pipeline.matching import TaskMatcher
+
+    matcher = TaskMatcher.from_disk(settings=settings).fit(tasks)
+    numbers = {task.id: task.no for task in tasks}
+    predictions = matcher.predict(
+        [example.passage for example in examples], lambda done, count: progress(f"计算句向量 {done}/{count}")
+    )
+    return [
+        Answer(
+            [task.no for task, _ in prediction.candidates],
+            [(numbers[link.task], link.probability) for link in prediction.links],
+            prediction.status.value,
+        )
+        for prediction in predictions
+    ]
+
+
+def read_gold_tasks(path: str | Path) -> list[dict[str, Any]]:
+    """Return the rows of gold tasks (JSON list or JSON lines).
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(x) for x in text.splitlines() if x]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}：标注数据无法读取（{error}）。请检查 corpus/gold。") from error
+    return list(rows)
+
+
+def gold_task_records(path: str | Path, notice: str) -> list[Task]:
+    """Return gold tasks as records."""
+    return [
+        Task(
+            f"{notice}#{row['no']}", row["no"], row["text"], row.get("part", ""), row.get("section", ""),
+            tuple(row.get("lead_units", ())), tuple(row.get("coop_units", ())),
+        )
+        for row in read_gold_tasks(path)
+    ]  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).translate(str.maketrans("（）", "()")).rstrip("。")
+
+
+def score_tasks(gold: Sequence[Mapping[str, Any]], tasks: Sequence[Task]) -> dict[str, float]:
+    """Return the shares of gold tasks that were read right: exact, and each field alone.
+
+    White space, the width of brackets and a final 。 are forgiven.
+    """
+    found = {task.no: task for task in tasks}
+    fields: dict[str, int] = dict.fromkeys(("text", "lead_units", "coop_units", "section"), 0)
+    exact = 0
+    for row in gold:
+        task = found.get(row["no"])
+        good = {
+            "text": task is not None and _plain(task.text) == _plain(row["text"]),
+            "lead_units": task is not None and [*map(_plain, task.lead_units)] == [*map(_plain, row["lead_units"])],
+            "coop_units": task is not None and [*map(_plain, task.coop_units)] == [*map(_plain, row["coop_units"])],
+            "section": task is not None and _plain(task.section) == _plain(row.get("section", "")),
+        }
+        for name, value in good.items():
+            fields[name] += value
+        exact += all(good.values())
+    return {
+        "exact": exact / max(1, len(gold)),
+        **{name: value / max(1, len(gold)) for name, value in fields.items()},
+        "extra": float(len(tasks) - len({row["no"] for row in gold} & set(found))),
+    }
+
+
+def _score_classification(rows: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, float]:
+    from sklearn.metrics import f1_score
+
+    from pipeline.classification import SCHEMES, TaskClassifier
+
+    labels = TaskClassifier.from_disk(settings=settings).predict(
+        [{key: row[key] for key in ("text", "section", "part", "lead_units", "coop_units") if key in row} | {"id": str(i)}
+         for i, row in enumerate(rows)]
+    )  # fmt: skip
+    figures = {}
+    for scheme in SCHEMES:
+        if scheme not in rows[0]:
+            continue
+        mine = [label for label in labels if label.scheme == scheme]
+        right = [int(label.value == row[scheme]) for label, row in zip(mine, rows, strict=True)]
+        figures[scheme] = sum(right) / len(right)
+        figures[f"{scheme}_ece"] = calibration_error(
+            [(label.probability, ok) for label, ok in zip(mine, right, strict=True)]
+        )
+        if scheme == "stri":
+            figures["stri_macro_f1"] = float(
+                f1_score(
+                    [row["stri"] for row in rows], [label.value for label in mine], average="macro", zero_division=0
+                )
+            )
+    return figures
+
+
+def evaluate(
+    corpus: str | Path,
+    settings: Settings = Settings(),
+    stages: Sequence[str] = ("tasks", "classification", "links"),
+    progress: Progress = lambda message: None,
+) -> Evaluation:
+    """Score the stages on corpus/gold and compare with corpus/floors.json.
+
+    Raises:
+        DataError: gold or floors are missing or malformed.
+    """
+    from pipeline.extraction import extract_notice
+    from pipeline.readers import read_document
+
+    root = Path(corpus)
+    floors = _read_floors(root)
+    result = Evaluation()
+    if "tasks" in stages:
+        gold = read_gold_tasks(root / "gold" / "tasks.json")
+        for path in sorted((root / "notices").iterdir()):
+            progress(f"抽取任务 {path.name}")
+            result.values[f"tasks/{path.suffix[1:]}"] = score_tasks(gold, extract_notice(read_document(path)).tasks)
+    if "classification" in stages:
+        for name in ("tasks.json", "other_tasks.jsonl"):
+            progress(f"分类 {name}")
+            rows = read_gold_tasks(root / "gold" / name)
+            result.values[f"classification/{name.split('.')[0]}"] = _score_classification(rows, settings)
+    if "links" in stages:
+        for name, tasks in (("dev", "tasks.json"), ("unseen_ports", "unseen_ports_tasks.json")):
+            progress(f"关联 {name}")
+            records = gold_task_records(root / "gold" / tasks, name)
+            examples = read_labelled(root / "gold" / f"{name}_docs.jsonl", name)
+            result.values[f"links/{name}"] = score_links(examples, link_answers(records, examples, settings, progress))
+            result.baselines[f"links/{name}"] = best_baseline(records, examples)
+    result.failures = check_floors(result.values, floors, gold_digest(root / "gold"))
+    return result
+
+
+def gold_digest(folder: str | Path) -> str:
+    """Return the SHA-256 of all gold files, names and contents, so that a change of data cannot pass for one of code."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _read_floors(root: Path) -> dict[str, Any]:
+    try:
+        floors: dict[str, Any] = json.loads((root / "floors.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root / 'floors.json'}：下限文件无法读取（{error}）。请用 --corpus 指明语料目录。") from error
+    return floors
+
+
+def check_floors(values: Mapping[str, Mapping[str, float]], floors: Mapping[str, Any], digest: str) -> list[str]:
+    """Return a line for each figure under its floor (over it for errors and extras), and one if the gold has changed."""
+    failures = []
+    if floors.get("gold_sha256") != digest:
+        failures.append("标注数据与 floors.json 记录的校验和不符：数据变了，请先重新核定下限。")
+    for stage, figures in values.items():
+        for name, floor in floors.get("floors", {}).get(stage, {}).items():
+            value = figures.get(name)
+            upper = name.endswith("ece") or name == "extra"
+            if value is None or (value > floor if upper else value < floor):
+                failures.append(
+                    f"{stage} {name} = {value if value is None else round(value, 4)}，{'高' if upper else '低'}于限值 {floor}"
+                )
+    return failures
+
+
+def report_lines(result: Evaluation) -> list[str]:
+    """Return the figures as lines to print, the baseline beside ours."""
+    lines = []
+    for stage, figures in result.values.items():
+        lines.append(stage)
+        base = result.baselines.get(stage, {})
+        for name, value in figures.items():
+            beside = (
+                f"   TF-IDF {base[name]:.3f}" if name in base and name not in ("passages", "ece", "status_acc") else ""
+            )
+            lines.append(f"  {name:<16}{value:8.3f}{beside}")
+    lines.append("下限：" + ("全部达到" if not result.failures else f"{len(result.failures)} 项未达到"))
+    return lines
