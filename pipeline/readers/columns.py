@@ -33,6 +33,8 @@ class Columns:
     header: str
     closed: bool
     """True where a rule closed the table on its page."""
+    ruled: bool = False
+    """True where rules stand between the rows: the last one then says nothing about the end of the table."""
 
 
 @dataclass
@@ -107,7 +109,8 @@ def _find_header(lines: Sequence[list[Glyph]], rules: Sequence[Segment]) -> _Hea
             if not inside or len(inside) > _MAX_HEADER_LINES:
                 break
             cells = _headings(inside)
-            if len(cells) >= 2 and all(len(cell.text) <= 20 for cell in cells) and (len(cells) >= 3 or _names_tasks(cells)):
+            titles = all(len(cell.text) <= 20 and not re.search(r"[，。、；]|^\d+$", cell.text) for cell in cells)
+            if len(cells) >= 2 and titles and (len(cells) >= 3 or _names_tasks(cells)):
                 return _Header(inside, cells, first[0], second[0])
             break
     for start in range(len(lines)):
@@ -116,6 +119,9 @@ def _find_header(lines: Sequence[list[Glyph]], rules: Sequence[Segment]) -> _Hea
             if len(part) < count or (count > 1 and _baseline(part[-1]) - _baseline(part[0]) > 45):
                 break
             cells = _headings(part)
+            alone = {piece.text for piece in split_line(part[0], 0.7)} <= {cell.text for cell in cells}
+            if count > 1 and alone and _names_tasks(_headings(part[1:])):
+                continue  # the first line is a title above the header
             if _names_tasks(cells) and all(heading_kind(cell.text) or len(cell.text) <= 8 for cell in cells):
                 part = _whole_header(part, lines[start + count :])
                 return _Header(part, _headings(part), _top(part[0]), max(_baseline(line) for line in part) + 3)
@@ -170,6 +176,23 @@ def _edges(cells: Sequence[Line], body: Sequence[list[Glyph]], left: float, righ
         edges.append(start + _valley(covered, low, high) - 1)
     edges.append(right)
     return edges
+
+
+def _over_numbers(cells: Sequence[Line], body: Sequence[list[Glyph]], number: int | None) -> list[Line]:
+    """Widen the heading of the numbers over the numbers below it, wherever in their column they stand."""
+    result = list(cells)
+    if number is None:
+        return result
+    low = cells[number - 1].x1 if number else -1e9
+    high = cells[number + 1].x0 if number + 1 < len(cells) else 1e9
+    pieces = [piece for line in body for piece in split_line(line, 0.7) if re.fullmatch(r"\d{1,3}[.、]?", piece.text)]
+    pieces = [piece for piece in pieces if low < piece.x0 and piece.x1 < high]
+    if len(pieces) < 2:
+        return result
+    cell = cells[number]
+    x0, x1 = min(cell.x0, *(p.x0 for p in pieces)), max(cell.x1, *(p.x1 for p in pieces))
+    result[number] = Line(x0, x1, cell.baseline, cell.size, cell.text, cell.glyphs)
+    return result
 
 
 def _valley(covered: Sequence[int], low: int, high: int) -> float:
@@ -400,7 +423,7 @@ def find_plain_tables(
     while True:
         rest = [line for line in lines if id(line) not in used and _top(line) > floor]
         header = _find_header(rest, [rule for rule in rules if rule[0] > floor])
-        if columns is not None and not columns.closed and not tables:
+        if columns is not None and not tables and (not columns.closed or _goes_on_below(rules, columns, rest)):
             ceiling = header.top if header is not None else None
             if header is None or any(_top(line) < header.top - 2 and not _is_head(line, page) for line in rest):
                 table, body, current = _continue(rest, rules, page, document_id, columns, ceiling)
@@ -408,7 +431,7 @@ def find_plain_tables(
                     tables.append(table)
                     used.update(id(line) for line in body)
                     floor = max(_baseline(line) for line in body)
-                    columns = current if current and not current.closed else None
+                    columns = None
                     if header is None:
                         break
                     continue
@@ -424,6 +447,14 @@ def find_plain_tables(
         floor = max([header.bottom, *(_baseline(line) for line in body)])
     left = [glyph for line in group_lines(glyphs) if not _used(line, lines, used) for glyph in line]
     return tables, left, current
+
+
+def _goes_on_below(rules: Sequence[Segment], columns: Columns, lines: Sequence[list[Glyph]]) -> bool:
+    """Tell whether a table with rules between its rows goes on: a rule of its width stands at the top of the page."""
+    alike = [r for r in rules if abs(r[1] - columns.edges[0]) < 6 and abs(r[2] - columns.edges[-1]) < 6]
+    if not columns.ruled or not alike or not lines:
+        return False
+    return len(alike) > 1 and sum(_baseline(line) < alike[0][0] for line in lines) <= 1
 
 
 def _is_head(line: Sequence[Glyph], page: Page) -> bool:
@@ -465,8 +496,8 @@ def _from_header(
         inked = [glyph for line in (*plain, *header.lines) for glyph in line if not glyph.text.isspace()]
         rough_left = min(glyph.x for glyph in inked) - 3
         rough_right = max(glyph.x + glyph.width for glyph in inked) + 3
-    edges = _edges(header.cells, plain, rough_left, rough_right, known)
     number = next((i for i, cell in enumerate(header.cells) if heading_kind(cell.text) == "no"), None)
+    edges = _edges(_over_numbers(header.cells, plain, number), plain, rough_left, rough_right, known)
     columns = Columns(tuple(edges), number, text, end is not None)
     if end is None:
         body = _body(body, header.bottom, None, edges, page)
@@ -474,6 +505,7 @@ def _from_header(
         body, columns = [*body, *tail], replace(columns, closed=False)
         end = None
     inner = [rule[0] for rule in rules if header.bottom + 2 < rule[0] < (end or 1e9) - 2 and rule[2] - rule[1] > 0.8 * (rough_right - rough_left)]
+    columns = replace(columns, ruled=len(inner) >= 2)
     table = _make_table(header, body, columns, inner, page, document_id, goes_on)
     return None if table is None else (table, body, columns)
 
@@ -549,6 +581,6 @@ def _continue(
     if not body or (several == 0 and not numbered) or (not numbered and several < 2 and len(body) > 4):
         return None, [], columns
     closed = bool(alike) and max(alike) > _baseline(body[-1]) - 1
-    now = Columns(edges, columns.number, columns.header, closed)
+    now = replace(columns, closed=closed)
     inner = [rule for rule in alike if start + 4 < rule < _baseline(body[-1])]
     return _make_table(None, body, now, inner, page, document_id, True), body, now

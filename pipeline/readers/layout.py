@@ -16,7 +16,6 @@ from pipeline.readers.lattice import Lattice, find_lattices
 from pipeline.readers.layout_types import Glyph, Page, Rule
 from pipeline.readers.lines import NO_START, Line, cell_text, group_lines, make_lines, split_line
 from pipeline.readers.structure import is_page_number, numbering
-from pipeline.readers.tables import heading_kind
 from pipeline.records import Box, Cell, Paragraph, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean, join_lines
@@ -179,7 +178,7 @@ class _Pages:
         for line in group_lines([g for g in glyphs if g.baseline < 0.12 * page.height or g.baseline > 0.88 * page.height]):
             pieces = split_line(line, 1.0)
             key = re.sub(r"[\d\s]+", "", "".join(piece.text for piece in pieces))
-            if len(pieces) > 1 or len(key) < 4 or heading_kind(key):
+            if len(pieces) > 1 or len(key) < 4:
                 continue
             keys.add(key)
             if key in self.heads:

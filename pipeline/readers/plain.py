@@ -343,6 +343,8 @@ def read_jsonl_documents(path: str, data: bytes, settings: Settings) -> Iterator
             yield _jsonl_document(path, number, value)
     except DataError as error:
         raise ReadError(path, str(error).removeprefix(f"{path} ")) from error
+    except RecursionError as error:
+        raise LimitError(path, "JSON 嵌套过深", advice="请检查文件来源") from error
 
 
 def _jsonl_document(path: str, number: int, value: dict[str, object]) -> Document:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.readers.lines import Line, head_width
+from pipeline.readers.lines import NO_START, Line, head_width
 
 
 @dataclass
@@ -52,6 +52,11 @@ def _clusters(lines: Sequence[ColumnLine]) -> list[_Cluster]:
     return made
 
 
+def _end(line: Line) -> float:
+    """Where a line ends, without the sign that may hang over the edge."""
+    return line.glyphs[-1].x if line.glyphs[-1].text in NO_START else line.x1
+
+
 class _Evidence:
     """What speaks for and against a cut between two clusters that follow each other."""
 
@@ -59,10 +64,9 @@ class _Evidence:
         self.clusters = clusters
         lines = [item for cluster in clusters for item in cluster.lines]
         self.size = sorted(item.line.size for item in lines)[len(lines) // 2]
-        self.ends = {c: max((i.line.x1 for i in lines if i.column == c), default=0.0) for c in range(columns)}
+        self.ends = {c: max((_end(i.line) for i in lines if i.column == c), default=0.0) for c in range(columns)}
         self.starts = {c: min((i.line.x0 for i in lines if i.column == c), default=0.0) for c in range(columns)}
-        gaps = sorted(below.top - above.bottom for above, below in zip(clusters, clusters[1:], strict=False))
-        self.usual = gaps[len(gaps) // 4] if gaps else 0.0
+        self.leading = self._leading(lines, columns)
         widths = {c: self.ends[c] - self.starts[c] for c in range(columns)}
         self.widest = max(widths, key=lambda c: widths[c]) if widths else 0
         self.gaps = [self._gap(index) for index in range(len(clusters) - 1)]
@@ -70,9 +74,23 @@ class _Evidence:
         self._starts = [pair[0] for pair in self.pairs]
 
     def _gap(self, index: int) -> float:
-        """Score the space between a cluster and the next against what is usual."""
-        above, below = self.clusters[index], self.clusters[index + 1]
-        return 5.0 * max(-0.2, min((below.top - above.bottom - self.usual) / self.size, 1.0))
+        """Score the space between a cluster and the next against the space between the lines of one cell.
+
+        Rows are never nearer to each other than the lines of a cell; columns beside each other may well be.
+        """
+        gap = self.clusters[index + 1].top - self.clusters[index].bottom
+        if gap < 0.6 * self.leading and self.leading > 0.15 * self.size:
+            return -3.0
+        return 5.0 * max(0.0, min((gap - self.leading) / self.size, 1.0))
+
+    @staticmethod
+    def _leading(lines: Sequence[ColumnLine], columns: int) -> float:
+        """The space between lines of one cell: what a quarter of the lines of a column keep below."""
+        gaps: list[float] = []
+        for column in range(columns):
+            held = [item.line for item in lines if item.column == column]
+            gaps += [below.top - above.bottom for above, below in zip(held, held[1:], strict=False)]
+        return max(0.0, sorted(gaps)[len(gaps) // 4]) if gaps else 0.0
 
     def _pairs(self, columns: int) -> list[tuple[int, int, float]]:
         """For each two lines of a column that follow each other: their clusters, and whether the text breaks off there."""
@@ -104,13 +122,13 @@ class _Evidence:
         left, right = self.starts[column], self.ends[column]
         indent = before.x0 - left
         room = right - before.x1 if indent < 2.5 * before.size else (right - left) - (before.x1 - before.x0)
-        short = room > head_width(after) + 0.6 * after.size
+        spare = room - head_width(after)
         if re.search(r"[、，,（《“]$", before.text):
             return -2.0 * weight
-        if short:
+        if spare > 1.6 * after.size or (spare > 0.6 * after.size and column != self.widest):
             return 1.5 * weight
         if column == self.widest:
-            return 1.5 if ended else -2.5
+            return 1.5 if ended else (-1.0 if spare > 0.6 * after.size else -2.5)
         return 0.5 if ended else -0.3
 
     def align(self, first: int, last: int, middle: bool) -> float:

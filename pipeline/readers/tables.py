@@ -365,8 +365,9 @@ class _Joiner:
         texts = [part for part in parts if part is not None and part.text]
         return len(cells) == 1 or (len({id(part) for part in texts}) == 1 and section_depth(texts[0].text) > 0)
 
-    def _goes_on(self, above: list[_Part | None], below: list[_Part | None], table: Table) -> bool:
+    def _goes_on(self, above: list[_Part | None], rows: list[list[_Part | None]], table: Table) -> bool:
         """Tell whether the first row of a page is the rest of the last row of the page before."""
+        below = rows[0]
         above_section, below_section = self._section(above), self._section(below)
         if above_section or below_section:
             text = next((part.text for part in below if part is not None and part.text), "")
@@ -387,7 +388,29 @@ class _Joiner:
         if no_below is not None and no_below.text:
             return False
         spans = (no_below is not None and no_below.row_span > 1) or (no_above is not None and no_above.row_span > 1)
-        return not (spans and _ended(above, self._text_column()))
+        if spans:
+            return not _ended(above, self._text_column())
+        if number_above is not None and not self.last.open_bottom and _ended(above, self._text_column()):
+            # A whole row above: the row below may be a new one whose number stands on its second part.
+            following = self._next_number(rows, column)
+            if following is None and len(rows) == 1:
+                return _ended(below, self._text_column()) or self._without_text(below)
+            return following != number_above + 2
+        return True
+
+    def _without_text(self, parts: list[_Part | None]) -> bool:
+        column = self._text_column()
+        part = parts[column] if column is not None else None
+        return part is None or not part.text
+
+    @staticmethod
+    def _next_number(rows: list[list[_Part | None]], column: int) -> int | None:
+        """The first number below the first row."""
+        for parts in rows[1:]:
+            part = parts[column]
+            if part is not None and (number := row_number(part.text)) is not None:
+                return number
+        return None
 
     def _text_column(self) -> int | None:
         kinds = self.head[2] if self.head else []
@@ -395,7 +418,7 @@ class _Joiner:
 
     def _seam(self, rows: list[list[_Part | None]], table: Table) -> list[list[_Part | None]]:
         above, below = self.grid.rows[-1], rows[0]
-        if self._goes_on(above, below, table):
+        if self._goes_on(above, rows, table):
             done: set[int] = set()
             swap: dict[int, _Part] = {}
             for column, part in enumerate(below):
@@ -422,6 +445,8 @@ class _Joiner:
         if self._section(above) or self._section(below):
             return
         kinds = self.head[2] if self.head else []
+        number = self._no_column()
+        numbered = number is None or ((place := below[number]) is not None and row_number(place.text) is not None)
         for column, part in enumerate(below):
             upper = above[column]
             if part is None or upper is None or column >= len(kinds) or part is upper:
@@ -430,7 +455,7 @@ class _Joiner:
             if kind in ("task", "") or (kind == "no" and upper.row_span == 1 and part.row_span == 1):
                 continue
             merged = part.row_span > 1 or upper.row_span > 1
-            needed = kind in ("lead", "units") and not any(
+            needed = numbered and kind in ("lead", "units") and not any(
                 parts[column] is not None and not parts[column].text  # type: ignore[union-attr]
                 for parts in self.grid.rows[self.head[1] if self.head else 0 :]
                 if not self._section(parts)
