@@ -59,6 +59,13 @@ def test_rows_of_a_progress_table_are_passages_under_their_item() -> None:
     assert second.text == "金融科技"
 
 
+def test_a_progress_table_over_two_pages_gives_whole_rows() -> None:
+    first = "| 序号 | 事项 | 进展 |\n|--|--|--|\n| 1 | 绿色金融 | 已上线碳账户模块，入库项目两千 |"
+    second = "| 序号 | 事项 | 进展 |\n|--|--|--|\n| | | 四百余个。 |\n| 2 | 金融科技 | 新增两项应用。 |"
+    got = [(p.heading, p.text) for p in passages(f"{first}\n\n{second}")]
+    assert got == [(("绿色金融",), "已上线碳账户模块，入库项目两千四百余个。"), (("金融科技",), "新增两项应用。")]
+
+
 def test_short_leads_join_the_next_and_long_ones_are_cut_at_sentences() -> None:
     long = "全市累计落地项目一百二十个，总投资超过三百亿元。" * 40
     got = passages(f"一、情况\n主要做法如下。\n{long}", Settings(max_passage_characters=300))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.readers.structure import depth, is_ended, is_page_number, is_prose, numbering, signature
+from pipeline.readers.tables import join_tables
 from pipeline.records import Document, Paragraph, Passage, Source, Table, content_id
 from pipeline.settings import Settings
 from pipeline.text import clean, compact, find_dates, sentences
@@ -82,7 +83,8 @@ def _row_drafts(table: Table, heading: tuple[str, ...], document_id: str) -> Ite
             parts, item = list(item), ()
         if not parts:
             continue
-        source = Source(document_id, page, table.source.table, index + 1, _row_box(table, index))
+        own_page = next((cell.page for cell in table.cells if cell.row == index and cell.page), page)
+        source = Source(document_id, own_page, table.source.table, index + 1, _row_box(table, index))
         yield _Draft(_join(parts), (*heading, *section, *item), source, raw="｜".join(filled), whole=True)
 
 
@@ -141,7 +143,7 @@ def _is_signature(document: Document, text: str) -> bool:
 def _drafts(document: Document) -> Iterator[_Draft]:
     path: list[tuple[int, str]] = []
     title = compact(document.title)
-    blocks = document.blocks
+    blocks = _joined(document)
     opened = False  # False until the first running text or numbered heading: what stands before is the head
     for index, block in enumerate(blocks):
         heading = tuple(text for _, text in path)
@@ -188,6 +190,20 @@ def _drafts(document: Document) -> Iterator[_Draft]:
                 path.pop()
         heading = tuple(name for _, name in path)
         yield _Draft(text, heading, block.source, block.raw)
+
+
+def _joined(document: Document) -> tuple[Paragraph | Table, ...]:
+    """Return the blocks with each table that goes on over pages joined where it begins."""
+    if len(document.tables) < 2:
+        return document.blocks
+    whole = {table.source.table: table for table in join_tables(document.blocks)}
+    blocks: list[Paragraph | Table] = []
+    for block in document.blocks:
+        if isinstance(block, Paragraph):
+            blocks.append(block)
+        elif block.source.table in whole:
+            blocks.append(whole.pop(block.source.table))
+    return tuple(blocks)
 
 
 def _has_body(blocks: tuple[Paragraph | Table, ...], index: int, level: int) -> bool:

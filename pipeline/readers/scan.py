@@ -466,8 +466,8 @@ def mend_numbers(document: Document) -> Document:
     places: list[tuple[int, Cell, int | None]] = []
     columns: dict[int, int] = {}
     for index, block in enumerate(document.blocks):
-        if not isinstance(block, Table):
-            continue
+        if not isinstance(block, Table) or all(cell.confidence >= 1.0 for cell in block.cells):
+            continue  # not recognised from a picture: its numbers are what the file says
         column = _number_column(block, columns.get(block.column_count))
         if column is None:
             continue
@@ -477,12 +477,12 @@ def mend_numbers(document: Document) -> Document:
         }
         for cell in sorted(block.cells, key=lambda found: found.row):
             text = compact(cell.text)
-            if cell.column == column and cell.column_span == 1 and cell.row in rows and cell.confidence < 1.01:
+            if cell.column == column and cell.column_span == 1 and cell.row in rows:
                 if text in ("序号", "编号"):
                     continue
                 value = int(text) if re.fullmatch(r"\d{1,4}", text) else None
                 places.append((index, cell, value))
-    if not any(cell.confidence < 1.0 for _, cell, _ in places) and not places:
+    if not places:
         return document
     mended = _mend_sequence(
         [value if value is not None else (0 if cell.text.strip() else -1) for _, cell, value in places]
