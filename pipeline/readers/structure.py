@@ -14,6 +14,7 @@ _NUMERAL = "[一二三四五六七八九十百]{1,4}"
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("part", re.compile(rf"第{_NUMERAL}(?:部分|[章编篇])")),
     ("chapter", re.compile(rf"第{_NUMERAL}节")),
+    ("article", re.compile(rf"第{_NUMERAL}条")),
     ("one", re.compile(rf"{_NUMERAL}[、.．]")),
     ("two", re.compile(rf"[（(]{_NUMERAL}[)）][、.．]?")),
     ("three", re.compile(r"\d{1,3}[.．、](?!\d)")),
@@ -109,8 +110,12 @@ def is_prose(text: str) -> bool:
     return (is_ended(text) and len(text) >= 25 and not text.endswith(("：", ":"))) or (len(text) > 60 and "，" in text)
 
 
-def _may_be_heading(text: str, kind: str, following: Paragraph | Table | None) -> bool:
-    """Judge a numbered paragraph by its form and by what follows it."""
+def _may_be_heading(
+    before: Paragraph | Table | None, text: str, kind: str, following: Paragraph | Table | None
+) -> bool:
+    """Judge a numbered paragraph by its form and by what stands around it."""
+    if kind == "article":
+        return False
     body = text.rstrip("。")
     if _STOP.search(body) or text.endswith(("，", ",", "、", "：", ":", "；", ";")):
         return False
@@ -127,7 +132,14 @@ def _may_be_heading(text: str, kind: str, following: Paragraph | Table | None) -
         return deeper or len(text) <= 15 or following.level > 0
     if text.endswith("。"):
         # 「（一）指导思想。」 is a heading, 「（一）培训3000人。」 an item.
-        return deeper and not re.search(r"\d", re.sub(r"^\S{1,4}?[)）.、]", "", body)) and kind in ("one", "two")
+        sibling = isinstance(before, Paragraph) and numbering(before.text) == kind
+        return (
+            deeper
+            and not sibling
+            and "，" not in text
+            and not re.search(r"\d", re.sub(r"^\S{1,4}?[)）.、]", "", body))
+            and kind in ("one", "two")
+        )
     return deeper
 
 
@@ -154,7 +166,9 @@ def mark_headings(blocks: Sequence[Paragraph | Table]) -> tuple[Paragraph | Tabl
         if isinstance(block, Paragraph) and block.text and not block.given_id:
             following = next((b for b in blocks[index + 1 : index + 4] if not isinstance(b, Paragraph) or b.text), None)
             kind = numbering(block.text)
-            if kind and not (block.level or _may_be_heading(block.text, kind, following)):
+            if kind and not (
+                block.level or _may_be_heading(blocks[index - 1] if index else None, block.text, kind, following)
+            ):
                 kind = ""
             elif not kind and block.level:
                 kind = "styled"
@@ -258,7 +272,13 @@ def _guess_title(head: list[str]) -> str:
     lines: list[str] = []
     organ = ""
     for line in head:
-        known = _is_date(line) or NUMBER.search(line) or re.search(r"[:：]\s*\d", line) or _LABELLED.match(line) or _FURNITURE.match(line)
+        known = (
+            _is_date(line)
+            or NUMBER.search(line)
+            or re.search(r"[:：]\s*\d", line)
+            or _LABELLED.match(line)
+            or _FURNITURE.match(line)
+        )
         red_head = line.endswith("文件") and len(line) <= 30
         if lines:
             if known or red_head or _is_organ(line) or len(lines) >= 4 or line.endswith(("：", ":")):
