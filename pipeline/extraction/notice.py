@@ -96,7 +96,9 @@ def _first_row(table: Table) -> list[str]:
 def _headings_above(document: Document, table: Table) -> tuple[str, str, bool]:
     """Return the part and section that headings right above a table name, and whether they begin anew."""
     part = section = ""
-    index = next((i for i, block in enumerate(document.blocks) if isinstance(block, Table) and block.source == table.source), 0)
+    index = next(
+        (i for i, block in enumerate(document.blocks) if isinstance(block, Table) and block.source == table.source), 0
+    )
     for block in reversed(document.blocks[:index]):
         if not isinstance(block, Paragraph) or is_prose(block.text):
             break
@@ -134,7 +136,9 @@ def _check_tables(document: Document, tables: Sequence[Table], rows: list[Row], 
     for row in rows:
         starts_anew = row.no == 1 and runs and any(other.no is not None and other.no > 1 for other in runs[-1])
         other_table = runs and row.source.table != runs[-1][-1].source.table
-        if not runs or (starts_anew and (other_table or row.section != runs[-1][-1].section or row.part != runs[-1][-1].part)):
+        if not runs or (
+            starts_anew and (other_table or row.section != runs[-1][-1].section or row.part != runs[-1][-1].part)
+        ):
             runs.append([])
         runs[-1].append(row)
     for run in runs:
@@ -144,7 +148,11 @@ def _check_tables(document: Document, tables: Sequence[Table], rows: list[Row], 
         problems.append(Problem("note", f"文中有{len(tables)}个任务表，均已读取，共{len(rows)}项任务。", document.path))
     if len(runs) > 1:
         spans = "、".join(f"{run[0].no}—{run[-1].no}" for run in runs)
-        problems.append(Problem("note", f"任务序号分{len(runs)}段各自编号（{spans}），重复的序号在编号后加“-2”等区分。", document.path))
+        problems.append(
+            Problem(
+                "note", f"任务序号分{len(runs)}段各自编号（{spans}），重复的序号在编号后加“-2”等区分。", document.path
+            )
+        )
 
 
 def _own_paragraphs(document: Document) -> list[Paragraph]:
@@ -165,7 +173,5 @@ def _tasks(document: Document, rows: Sequence[Row]) -> tuple[Task, ...]:
         seen[number] += 1
         name = f"{notice}#{number}" + (f"-{seen[number]}" if seen[number] > 1 else "")
         source = Source(row.source.document_id, row.source.page, row.source.table, row.source.row, row.source.box)
-        tasks.append(
-            Task(name, number, row.text, row.part, row.section, row.lead, row.coop, row.deadline, source)
-        )
+        tasks.append(Task(name, number, row.text, row.part, row.section, row.lead, row.coop, row.deadline, source))
     return tuple(tasks)

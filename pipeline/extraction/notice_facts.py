@@ -9,11 +9,15 @@ from pipeline.readers.tables import section_depth
 from pipeline.records import Citation, Paragraph, Problem, StatedCount
 from pipeline.text import NUMERAL, compact, parse_numeral
 
-_OPENNESS = re.compile(r"此件[^。；，（）()]{0,14}公开[^。；，（）()]{0,6}|(?:公开(?:方式|属性|类型|形式))[:：]\s*[^\s，。；]{2,8}|不予公开|依申请公开")
+_OPENNESS = re.compile(
+    r"此件[^。；，（）()]{0,14}公开[^。；，（）()]{0,6}|(?:公开(?:方式|属性|类型|形式))[:：]\s*[^\s，。；]{2,8}|不予公开|依申请公开"
+)
 _NUMBER = r"[\u4e00-\u9fff]{1,12}[〔\[【﹝（(]\s*\d{4}\s*[〕\]】﹞）)]\s*第?\s*\d{1,5}\s*号"
 _CITED = re.compile(rf"《((?:[^《》]|《[^《》]*》)+)》(?:\s*[（(]\s*({_NUMBER})[^）)]*[）)])?")
 _BARE_NUMBER = re.compile(_NUMBER)
-_DOCUMENT = re.compile(r"(?:通知|意见|方案|批复|规定|办法|条例|目录|规划|纲要|协定|法|决定|指南|细则|清单|公告|准则)(?:[（(].*[）)])?$")
+_DOCUMENT = re.compile(
+    r"(?:通知|意见|方案|批复|规定|办法|条例|目录|规划|纲要|协定|法|决定|指南|细则|清单|公告|准则)(?:[（(].*[）)])?$"
+)
 
 
 def find_openness(paragraphs: Sequence[Paragraph]) -> str:
@@ -32,7 +36,7 @@ def find_outline(paragraphs: Sequence[Paragraph]) -> tuple[str, ...]:
         if not depth:
             continue
         heading = re.split("[。；：]", paragraph.text)[0].strip()
-        if 4 <= len(heading) <= 45 and "，" not in heading.strip("，") or paragraph.level:
+        if (4 <= len(heading) <= 45 and "，" not in heading.strip("，")) or paragraph.level:
             outline.append(heading)
     return tuple(outline)
 
@@ -57,14 +61,23 @@ def find_citations(paragraphs: Sequence[Paragraph], title: str, number: str) -> 
             found.setdefault((compact(name), cited), Citation(name, cited, paragraph.source))
         for match in _BARE_NUMBER.finditer(text):
             cited = compact(match.group())
-            cited = re.sub(r"^.*(?:按照|根据|依据|落实|执行|和|及|与|对)(?=[\u4e00-\u9fff]{2,8}[〔\[【﹝（(])", "", cited)
+            cited = re.sub(
+                r"^.*(?:按照|根据|依据|落实|执行|和|及|与|对)(?=[\u4e00-\u9fff]{2,8}[〔\[【﹝（(])", "", cited
+            )
             inside = any(start <= match.start() < end for start, end in taken)
-            if not inside and cited not in numbered and cited != compact(number) and len(paragraph.text) > len(cited) + 4:
+            if (
+                not inside
+                and cited not in numbered
+                and cited != compact(number)
+                and len(paragraph.text) > len(cited) + 4
+            ):
                 numbered.add(cited)
                 found.setdefault(("", cited), Citation("", cited, paragraph.source))
     with_number = {name for name, cited in found if cited}
     return tuple(
-        citation for (name, cited), citation in found.items() if cited or not any(name in other for other in with_number)
+        citation
+        for (name, cited), citation in found.items()
+        if cited or not any(name in other for other in with_number)
     )
 
 
@@ -112,7 +125,12 @@ def find_stated_counts(
             for match in pattern.finditer(paragraph.text):
                 stated = parse_numeral(match.group(1))
                 before = paragraph.text[: match.start()]
-                if stated is None or stated < 2 or before.endswith(("第", "之", "其中", "任")) or (what, stated) in seen:
+                if (
+                    stated is None
+                    or stated < 2
+                    or before.endswith(("第", "之", "其中", "任"))
+                    or (what, stated) in seen
+                ):
                     continue
                 if what == "年" and (stated > 30 or re.search(r"\d$", before)):
                     continue

@@ -6,15 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeline.readers.tables import Grid, row_number, section_depth
 from pipeline.records import Problem, Source, Table
 from pipeline.text import clean, compact, split_units
 
-_UNIT_END = re.compile(r"(?:局|委|办|厅|部|院|署|会|处|中心|政府|公司|集团|银行|海关|队|站|社|室|区|县|市|州|单位|部门|机构)(?:[（(][^）)]*[）)])?$")
+_UNIT_END = re.compile(
+    r"(?:局|委|办|厅|部|院|署|会|处|中心|政府|公司|集团|银行|海关|队|站|社|室|区|县|市|州|单位|部门|机构)(?:[（(][^）)]*[）)])?$"
+)
 _SEPARATED = re.compile(r"[、，,；;：:（(]$")
 _SEPARATES = re.compile(r"^[、，,；;）)及和与]")
-_LABELS = re.compile(r"(牵头(?:责任)?(?:单位|部门)?|主办(?:单位|部门)?|责任(?:单位|部门)|配合(?:责任)?(?:单位|部门)?|参与(?:单位|部门)?|参加(?:单位|部门)?|协办(?:单位|部门)?|协同(?:单位|部门)?)[:：]")
+_LABELS = re.compile(
+    r"(牵头(?:责任)?(?:单位|部门)?|主办(?:单位|部门)?|责任(?:单位|部门)|配合(?:责任)?(?:单位|部门)?|参与(?:单位|部门)?|参加(?:单位|部门)?|协办(?:单位|部门)?|协同(?:单位|部门)?)[:：]"
+)
 _LEADS = re.compile(r"^(.{2,60}?)(?:共同)?(?:牵头|负责牵头)(?:负责)?[，,；;、。]?(.*)$")
 _ROLE = re.compile(r"[（(](?:牵头|主办|负责)(?:单位|部门)?[）)]")
 _COOP_WORDS = re.compile(r"(?:等)?(?:按职责分工)?(?:负责|配合|参与|参加|协同|协助)(?:落实|实施)?。?$")
@@ -22,19 +27,16 @@ _NONE = re.compile(r"[/／\\—–―\-－_无暂空…*\s]*(?:无|暂无)?[/／
 
 
 def unit_names(text: str) -> tuple[str, ...]:
-    """Return the bodies named in a cell; a line break between two whole names parts them.
+    r"""Return the bodies named in a cell; a line break between two whole names parts them.
 
     Example:
-        >>> unit_names("市科技局\\n市教委"), unit_names("市规划自然资源\\n局、市教委"), unit_names("——")
+        >>> unit_names("市科技局\n市教委"), unit_names("市规划自然资源\n局、市教委"), unit_names("——")
         (('市科技局', '市教委'), ('市规划自然资源局', '市教委'), ())
     """
     if _NONE.fullmatch(text):
         return ()
     joined = ""
-    for line in text.split("\n"):
-        line = line.strip()
-        if not line:
-            continue
+    for line in filter(None, (part.strip() for part in text.split("\n"))):
         apart = joined and not _SEPARATED.search(joined) and not _SEPARATES.search(line)
         if apart and _UNIT_END.search(joined) and len(re.split("[、，,；;]", line)[0]) > 2:
             joined += "、"
@@ -144,7 +146,8 @@ def find_roles(grid: Grid) -> tuple[Roles, int] | None:
     groups = tuple(
         column
         for column, kind in enumerate(kinds)
-        if kind == "section" or (kind in ("task", "name") and column != text and counted and merged[column] >= 0.5 * counted)
+        if kind == "section"
+        or (kind in ("task", "name") and column != text and counted and merged[column] >= 0.5 * counted)
     )
     return Roles(first("no"), text, lead, coop, first("deadline"), groups, shared), start
 
@@ -239,7 +242,12 @@ class _Reader:
         boxes = [part.box for part in held if part.box is not None and part.page == page]
         box = None
         if boxes:
-            box = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+            box = (
+                min(b[0] for b in boxes),
+                min(b[1] for b in boxes),
+                max(b[2] for b in boxes),
+                max(b[3] for b in boxes),
+            )
         source = Source(self.table.source.document_id, page, self.table.source.table, row + 1, box)
         confidence = min((part.confidence for part in held), default=1.0)
         if self.rows and before is not None and (same_number or (self.roles.no is not None and not number_text)):
@@ -301,11 +309,17 @@ def check_rows(rows: Sequence[Row], path: str) -> list[Problem]:
     problems: list[Problem] = []
     for row in rows:
         for flag in row.flags:
-            kind = "note" if "已并" in flag else "table"
+            kind: Literal["note", "table"] = "note" if "已并" in flag else "table"
             problems.append(Problem(kind, f"第{row.no}项：{flag}。", path, row.source.page, row.source.row))
         if row.confidence < 0.8:
             problems.append(
-                Problem("table", f"第{row.no}项：文字识别可信度只有{row.confidence:.2f}，请核对。", path, row.source.page, row.source.row)
+                Problem(
+                    "table",
+                    f"第{row.no}项：文字识别可信度只有{row.confidence:.2f}，请核对。",
+                    path,
+                    row.source.page,
+                    row.source.row,
+                )
             )
     numbers = [row.no for row in rows if row.no is not None]
     counts = Counter(numbers)

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pipeline.readers.lattice import Segment
 from pipeline.readers.layout_types import Glyph, Page
@@ -74,7 +75,7 @@ def _spread(cells: list[Line]) -> list[Line]:
         for end in range(len(cells), index + 1, -1):
             group = cells[index:end]
             text = "".join(cell.text for cell in group)
-            near = all(b.x0 - a.x1 < 2.2 * a.size for a, b in zip(group, group[1:], strict=False))
+            near = all(b.x0 - a.x1 < 2.2 * a.size for a, b in pairwise(group))
             if near and heading_kind(text) and not any(heading_kind(cell.text) for cell in group) and end - index <= 6:
                 result.append(Line(group[0].x0, group[-1].x1, group[0].baseline, group[0].size, text, group[0].glyphs))
                 index = end
@@ -88,7 +89,9 @@ def _spread(cells: list[Line]) -> list[Line]:
 def _names_tasks(cells: Sequence[Line]) -> bool:
     kinds = [heading_kind(cell.text) for cell in cells]
     known = {kind for kind in kinds if kind}
-    return len(known) >= 3 or (len(known) == 2 and bool(known & {"lead", "units", "coop"}) and bool(known & {"task", "name"}))
+    return len(known) >= 3 or (
+        len(known) == 2 and bool(known & {"lead", "units", "coop"}) and bool(known & {"task", "name"})
+    )
 
 
 def _baseline(glyphs: Sequence[Glyph]) -> float:
@@ -142,8 +145,10 @@ def _whole_header(part: list[list[Glyph]], below: Sequence[list[Glyph]]) -> list
     return part
 
 
-def _edges(cells: Sequence[Line], body: Sequence[list[Glyph]], left: float, right: float, known: Columns | None) -> list[float]:
-    """Put an edge between each two headings where the fewest characters stand, in the middle of the widest such place."""
+def _edges(
+    cells: Sequence[Line], body: Sequence[list[Glyph]], left: float, right: float, known: Columns | None
+) -> list[float]:
+    """Put an edge between each two headings, in the middle of the widest place where the fewest characters stand."""
     start = min([left, *(cell.x0 for cell in cells)])
     end = max([right, *(cell.x1 for cell in cells)])
     size = int(end - start) + 4
@@ -161,7 +166,7 @@ def _edges(cells: Sequence[Line], body: Sequence[list[Glyph]], left: float, righ
         total += value
         covered.append(total)
     edges = [left]
-    for number, (one, two) in enumerate(zip(cells, cells[1:], strict=False), 1):
+    for number, (one, two) in enumerate(pairwise(cells), 1):
         low, high = int((one.x0 + one.x1) / 2 - start) + 1, int((two.x0 + two.x1) / 2 - start) + 1
         for cell in (one, two):
             a, b = int(cell.x0 - start) + 1, int(cell.x1 - start) + 1
@@ -234,9 +239,10 @@ def _cut(glyphs: Sequence[Glyph], edges: Sequence[float]) -> dict[int, list[Glyp
         if glyph.text.isspace():
             continue
         place = min(max(bisect_right(edges, glyph.x + glyph.width / 2) - 1, 0), len(edges) - 2)
-        if before is not None and place != place_before and glyph.x - before.x - before.width < 0.3 * glyph.size:
-            if glyph.text in NO_START or glyph.x < edges[place_before + 1] - 0.1 * glyph.size:
-                place = place_before
+        close = before is not None and glyph.x - before.x - before.width < 0.3 * glyph.size
+        hangs = glyph.text in NO_START or glyph.x < edges[place_before + 1] - 0.1 * glyph.size
+        if close and hangs and place != place_before:
+            place = place_before
         shares.setdefault(place, []).append(glyph)
         before, place_before = glyph, place
     return shares
@@ -246,10 +252,13 @@ def _crosses(glyphs: Sequence[Glyph], edges: Sequence[float]) -> bool:
     """Tell whether text runs over an edge between columns without a gap; a sign that hangs over it is no such text."""
     inked = [glyph for glyph in glyphs if not glyph.text.isspace()]
     for edge in edges[1:-1]:
-        for one, two in zip(inked, inked[1:], strict=False):
+        for one, two in pairwise(inked):
             if two.x + two.width <= edge or one.x >= edge or one.text in NO_START or two.text in NO_START:
                 continue
-            if two.x - one.x - one.width < 0.3 * one.size and one.x + 0.7 * one.size < edge < two.x + two.width - 0.3 * two.size:
+            if (
+                two.x - one.x - one.width < 0.3 * one.size
+                and one.x + 0.7 * one.size < edge < two.x + two.width - 0.3 * two.size
+            ):
                 return True
     return False
 
@@ -335,7 +344,16 @@ def _make_table(
             and lines[-1].line.x1 > edges[-1] - 3.5 * lines[-1].line.size
             and not any(lines[-1].line.baseline < rule < pieces[0].baseline for rule in inner)
         )
-        if section or goes_on or (len(pieces) == 1 and _is_section(pieces) and columns.number is not None and pieces[0].x0 < edges[2 if len(edges) > 3 else 1]):
+        if (
+            section
+            or goes_on
+            or (
+                len(pieces) == 1
+                and _is_section(pieces)
+                and columns.number is not None
+                and pieces[0].x0 < edges[2 if len(edges) > 3 else 1]
+            )
+        ):
             lines.append(ColumnLine(-1, make_line(glyphs), None, goes_on and not section))
             continue
         for column, share in sorted(_cut(glyphs, edges).items()):
@@ -387,7 +405,9 @@ def _to_table(
         count += 1
     top = min(cell.box[1] for cell in cells if cell.box)
     bottom = max(cell.box[3] for cell in cells if cell.box)
-    source = Source(document_id, page=page.number, box=(round(edges[0], 2), round(top, 2), round(edges[-1], 2), round(bottom, 2)))
+    source = Source(
+        document_id, page=page.number, box=(round(edges[0], 2), round(top, 2), round(edges[-1], 2), round(bottom, 2))
+    )
     return Table(tuple(cells), source, False, open_top, not columns.closed)
 
 
@@ -486,12 +506,15 @@ def _from_header(
     below = [line for line in lines if _baseline(line) < following]
     body = _body(below, header.bottom, end, None, page)
     if end is None:
-        rough = [rough_left, *[(a.x1 + b.x0) / 2 for a, b in zip(header.cells, header.cells[1:], strict=False)], rough_right]
+        rough = [
+            rough_left,
+            *[(a.x1 + b.x0) / 2 for a, b in pairwise(header.cells)],
+            rough_right,
+        ]
         body = _unruled_body(body, rough, header)
     plain = [line for line in body if not _is_section(split_line(line, 1.0))]
-    if not plain:
-        if not near:
-            return None
+    if not plain and not near:
+        return None
     if not near:
         inked = [glyph for line in (*plain, *header.lines) for glyph in line if not glyph.text.isspace()]
         rough_left = min(glyph.x for glyph in inked) - 3
@@ -504,7 +527,11 @@ def _from_header(
     elif tail := _tail(below, end, edges, page):
         body, columns = [*body, *tail], replace(columns, closed=False)
         end = None
-    inner = [rule[0] for rule in rules if header.bottom + 2 < rule[0] < (end or 1e9) - 2 and rule[2] - rule[1] > 0.8 * (rough_right - rough_left)]
+    inner = [
+        rule[0]
+        for rule in rules
+        if header.bottom + 2 < rule[0] < (end or 1e9) - 2 and rule[2] - rule[1] > 0.8 * (rough_right - rough_left)
+    ]
     columns = replace(columns, ruled=len(inner) >= 2)
     table = _make_table(header, body, columns, inner, page, document_id, goes_on)
     return None if table is None else (table, body, columns)
@@ -516,7 +543,9 @@ def _tail(lines: Sequence[list[Glyph]], rule: float, edges: Sequence[float], pag
     if not below or _top(below[0]) - rule > 2.0 * below[0][0].size:
         return []
     taken = _body(below, rule, None, edges, page)
-    if len(taken) < len(below) or not any(len(split_line(line, 1.0)) > 1 and len(_cut(line, edges)) > 1 for line in taken):
+    if len(taken) < len(below) or not any(
+        len(split_line(line, 1.0)) > 1 and len(_cut(line, edges)) > 1 for line in taken
+    ):
         return []
     return taken
 

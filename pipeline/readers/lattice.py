@@ -237,7 +237,8 @@ def _stacked(groups: list[_Group], lone: list[Segment]) -> tuple[list[_Group], l
     tops = sorted(groups, key=lambda group: min(v[1] for v in group[1]))
     left = list(lone)
     done: list[_Group] = []
-    for across, down in tops:
+    for group_across, down in tops:
+        across = group_across
         x0, x1 = _extent(across)
         taken = [rule for rule in left if across and abs(rule[1] - x0) <= SNAP and abs(rule[2] - x1) <= SNAP]
         top, bottom = _span(across, down)
@@ -296,9 +297,7 @@ def _joints(lattice: Lattice, pieces: Sequence[Segment]) -> list[float]:
     return found
 
 
-def find_lattices(
-    horizontal: Iterable[Segment], vertical: Iterable[Segment]
-) -> tuple[list[Lattice], list[Segment]]:
+def find_lattices(horizontal: Iterable[Segment], vertical: Iterable[Segment]) -> tuple[list[Lattice], list[Segment]]:
     """Return the lattices that the rules of a page make, and the horizontal rules that no vertical one touches.
 
     Args:

@@ -84,7 +84,9 @@ def _segments(page: Page) -> tuple[list[tuple[float, float, float]], list[tuple[
     return across, down
 
 
-def _share_out(glyphs: Sequence[Glyph], lattices: Sequence[Lattice]) -> tuple[dict[tuple[int, int], list[Glyph]], list[Glyph]]:
+def _share_out(
+    glyphs: Sequence[Glyph], lattices: Sequence[Lattice]
+) -> tuple[dict[tuple[int, int], list[Glyph]], list[Glyph]]:
     """Give every character to its cell; what lies in none is left over.
 
     A sign that may not begin a line and hangs over the edge stays in the cell of the character before it.
@@ -175,7 +177,9 @@ class _Pages:
         """Part the characters of running heads, known from the page before, from the rest."""
         heads: list[Glyph] = []
         keys: set[str] = set()
-        for line in group_lines([g for g in glyphs if g.baseline < 0.12 * page.height or g.baseline > 0.88 * page.height]):
+        for line in group_lines(
+            [g for g in glyphs if g.baseline < 0.12 * page.height or g.baseline > 0.88 * page.height]
+        ):
             pieces = split_line(line, 1.0)
             key = re.sub(r"[\d\s]+", "", "".join(piece.text for piece in pieces))
             if len(pieces) > 1 or len(key) < 4:
@@ -200,12 +204,19 @@ class _Pages:
                 tables.append(table)
         rest, heads = self._without_heads(rest, page)
         plain, rest, self.columns = find_plain_tables(
-            rest, lone, page, self.document_id, None if tables else self.columns, [t.source.box for t in tables if t.source.box]
+            rest,
+            lone,
+            page,
+            self.document_id,
+            None if tables else self.columns,
+            [t.source.box for t in tables if t.source.box],
         )
         tables += plain
         lines = make_lines([*rest, *heads])
         left, right = _margins(lines)
-        placed: list[tuple[float, _Element]] = [(table.source.box[1] if table.source.box else 0.0, table) for table in tables]
+        placed: list[tuple[float, _Element]] = [
+            (table.source.box[1] if table.source.box else 0.0, table) for table in tables
+        ]
         for line in lines:
             edge = 1 if line.baseline < 0.12 * page.height else 2 if line.top > 0.86 * page.height else 0
             text_line = _TextLine(page.number, line.x0, line.x1, line.baseline, line.size, line.text, left, right, edge)
@@ -252,7 +263,9 @@ def _continues(before: _TextLine, line: _TextLine, joined: str) -> bool:
     big = before.size > 14.5 and before.x0 - before.left > before.size
     if same_page and big and line.x0 - line.left > line.size and not numbering(line.text):
         # The lines of a centred title; an address or text below it begins at the margin.
-        return abs((before.x0 + before.x1) - (line.x0 + line.x1)) < 2.0 * line.size and not re.search(r"[。：〕号]$", joined)
+        return abs((before.x0 + before.x1) - (line.x0 + line.x1)) < 2.0 * line.size and not re.search(
+            r"[。：〕号]$", joined
+        )
     if line.x0 - line.left < 0.8 * line.size and line.text and line.text[0] in NO_START:
         return True
     if re.fullmatch(r"附\s*[件表]\s*\d{0,2}", line.text):
@@ -265,7 +278,12 @@ def _continues(before: _TextLine, line: _TextLine, joined: str) -> bool:
     if indented:
         # A hanging indent goes on below its own number; anything else that is indented begins a paragraph.
         hanging = numbering(joined) != "" and same_page and line.x0 > before.x0 - 0.5 * line.size
-        return hanging and not numbering(line.text) and not re.search(r"[。：；]$", joined) and before.x0 < before.left + 6 * line.size
+        return (
+            hanging
+            and not numbering(line.text)
+            and not re.search(r"[。：；]$", joined)
+            and before.x0 < before.left + 6 * line.size
+        )
     return not (re.search(r"[。：]$", joined) and numbering(line.text))
 
 
@@ -315,14 +333,13 @@ def _numbered_tables(blocks: list[Paragraph | Table]) -> list[Paragraph | Table]
         if isinstance(block, Table):
             count += 1
             source = Source(block.source.document_id, block.source.page, count, block.source.row, block.source.box)
-            block = Table(block.cells, source, block.ruled, block.open_top, block.open_bottom)
-        result.append(block)
+            result.append(Table(block.cells, source, block.ruled, block.open_top, block.open_bottom))
+        else:
+            result.append(block)
     return result
 
 
-def layout_pages(
-    pages: Iterable[Page], document_id: str, settings: Settings = Settings()
-) -> list[Paragraph | Table]:
+def layout_pages(pages: Iterable[Page], document_id: str, settings: Settings = Settings()) -> list[Paragraph | Table]:
     """Return the paragraphs and tables of pages in reading order.
 
     Tables come one for each page; paragraphs are joined over lines and pages. Running heads, page numbers,

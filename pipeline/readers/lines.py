@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pipeline.readers.layout_types import Glyph
 from pipeline.text import join_lines, normalise
@@ -42,7 +43,9 @@ def _text_of(glyphs: Sequence[Glyph]) -> str:
     for glyph in glyphs:
         if before is not None and not glyph.text.isspace() and not before.text.isspace():
             gap = glyph.x - before.x - before.width
-            apart = gap > 0.22 * glyph.size if glyph.text.isascii() and before.text.isascii() else gap > 0.9 * glyph.size
+            apart = (
+                gap > 0.22 * glyph.size if glyph.text.isascii() and before.text.isascii() else gap > 0.9 * glyph.size
+            )
             if apart:
                 parts.append(" ")
         parts.append(glyph.text)
@@ -72,9 +75,7 @@ def group_lines(glyphs: Sequence[Glyph]) -> list[list[Glyph]]:
             groups.append([glyph])
             start = glyph.baseline
     return [
-        sorted(group, key=lambda glyph: glyph.x)
-        for group in groups
-        if any(not glyph.text.isspace() for glyph in group)
+        sorted(group, key=lambda glyph: glyph.x) for group in groups if any(not glyph.text.isspace() for glyph in group)
     ]
 
 
@@ -121,7 +122,7 @@ def cell_text(lines: Sequence[Line], left: float, right: float) -> str:
     if not lines:
         return ""
     paragraphs: list[list[str]] = [[lines[0].text]]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         indent = before.x0 - left
         room = right - before.x1 if indent < 2.5 * before.size else (right - left) - (before.x1 - before.x0)
         if room > head_width(line) + 0.6 * line.size:

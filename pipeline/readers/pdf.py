@@ -12,6 +12,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pypdfium2
@@ -155,7 +156,7 @@ def _glyphs_of(text_page: Any, count: int, frame: _Frame) -> list[Glyph]:
     for index, (text, left, baseline, (size, angle, invisible, faint)) in enumerate(rows):
         width = _advance(text, size)
         if index + 1 < len(rows):
-            _, next_left, next_baseline, next_style = rows[index + 1]
+            _, next_left, next_baseline, _ = rows[index + 1]
             step = next_left - left
             if abs(next_baseline - baseline) < 0.5 and 0.15 * size < step < width * (1.3 if width == size else 1.9):
                 width = step if width < size or step < width else width
@@ -281,7 +282,7 @@ class _RuleReader:
 
     def _take_segments(self, item: Any, segments: int, matrix: Matrix) -> None:
         for points in self._points(item, segments, matrix):
-            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+            for (x0, y0), (x1, y1) in pairwise(points):
                 if abs(x1 - x0) <= 1.0 or abs(y1 - y0) <= 1.0:
                     self._add(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
@@ -447,7 +448,12 @@ class PdfPages:
             glyphs = tuple(Glyph(g.text, g.x, g.baseline, g.size, g.width, g.angle, False, 0.8) for g in page.glyphs)
             return Page(page.number, page.width, page.height, glyphs, page.rules)
         self.problems.append(
-            Problem("read", "该页只有图像，没有文字。请安装文字识别（pip install 'shidian[ocr]'）后再读。", self.path, page.number)
+            Problem(
+                "read",
+                "该页只有图像，没有文字。请安装文字识别（pip install 'shidian[ocr]'）后再读。",
+                self.path,
+                page.number,
+            )
         )
         return page
 

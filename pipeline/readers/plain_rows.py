@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pipeline.readers.lines import NO_START, Line, head_width
 
@@ -89,11 +90,11 @@ class _Evidence:
         gaps: list[float] = []
         for column in range(columns):
             held = [item.line for item in lines if item.column == column]
-            gaps += [below.top - above.bottom for above, below in zip(held, held[1:], strict=False)]
+            gaps += [below.top - above.bottom for above, below in pairwise(held)]
         return max(0.0, sorted(gaps)[len(gaps) // 4]) if gaps else 0.0
 
     def _pairs(self, columns: int) -> list[tuple[int, int, float]]:
-        """For each two lines of a column that follow each other: their clusters, and whether the text breaks off there."""
+        """For each two lines in a row of one column: their clusters, and whether the text breaks off there."""
         pairs: list[tuple[int, int, float]] = []
         for column in range(columns):
             before: tuple[int, Line] | None = None
@@ -153,7 +154,7 @@ def _best_cuts(evidence: _Evidence, numbers: Sequence[int], middle: bool, open_t
     for cut in range(first):
         # A row without a number above the first: the rest of a row that a page cut.
         best[cut] = ((0.5 if open_top else 4.0) + evidence.within(0, cut) - evidence.gaps[cut], [cut])
-    for one, two in zip(numbers, numbers[1:], strict=False):
+    for one, two in pairwise(numbers):
         now: dict[int, tuple[float, list[int]]] = {}
         for cut in range(one, two):
             options = []

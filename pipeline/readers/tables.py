@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pipeline.records import Box, Cell, Paragraph, Table
 from pipeline.text import DATA, compact, join_lines, parse_numeral
@@ -198,7 +199,7 @@ def seam_overlap(before: str, after: str) -> int:
     市 | 市场监管局 begins a new word.
 
     Example:
-        >>> [seam_overlap(a, b) for a, b in (("惩罚性赔偿", "偿，切实"), ("市教委、市", "市场监管局"), ("开展", "试点"))]
+        >>> [seam_overlap(a, b) for a, b in (("惩罚性赔偿", "偿，"), ("市教委、市", "市场监管局"), ("开", "试"))]
         [1, 0, 0]
     """
     before, after = before.rstrip(), after.lstrip()
@@ -259,8 +260,8 @@ def _column_map(before: Table, after: Table) -> list[int] | None:
     if abs(old[0] - new[0]) > 15 or abs(old[-1] - new[-1]) > 15:
         return None
     places = []
-    for left, right in zip(new, new[1:], strict=False):
-        overlaps = [min(right, b) - max(left, a) for a, b in zip(old, old[1:], strict=False)]
+    for left, right in pairwise(new):
+        overlaps = [min(right, b) - max(left, a) for a, b in pairwise(old)]
         places.append(max(range(len(overlaps)), key=overlaps.__getitem__))
     return places
 
@@ -286,7 +287,9 @@ class _Joiner:
     def _drop_repeats(self, start: int) -> None:
         """Drop rows that say the header again."""
         self.grid.rows = [
-            parts for row, parts in enumerate(self.grid.rows) if row < start or self._key(self.grid, row) not in self.header_keys
+            parts
+            for row, parts in enumerate(self.grid.rows)
+            if row < start or self._key(self.grid, row) not in self.header_keys
         ]
 
     def _no_column(self) -> int | None:
@@ -322,13 +325,9 @@ class _Joiner:
             return False
         if same_header:
             numbers, mine = self._numbers(grid), self._numbers(self.grid)
-            if numbers and mine and numbers[0] == 1 and mine[-1] > 1 and mine[-1] == max(mine):
-                # A second table of the same kind, numbered from 1 again.
-                return False
-            return True
-        if page is None and not self._numbers(grid):
-            return False
-        return True
+            # A second table of the same kind is numbered from 1 again.
+            return not (numbers and mine and numbers[0] == 1 and mine[-1] > 1 and mine[-1] == max(mine))
+        return page is not None or bool(self._numbers(grid))
 
     def add(self, table: Table) -> None:
         """Append a table that was accepted."""
@@ -446,7 +445,8 @@ class _Joiner:
             return
         kinds = self.head[2] if self.head else []
         number = self._no_column()
-        numbered = number is None or ((place := below[number]) is not None and row_number(place.text) is not None)
+        own = below[number] if number is not None else None
+        numbered = number is None or (own is not None and row_number(own.text) is not None)
         for column, part in enumerate(below):
             upper = above[column]
             if part is None or upper is None or column >= len(kinds) or part is upper:
@@ -455,10 +455,14 @@ class _Joiner:
             if kind in ("task", "") or (kind == "no" and upper.row_span == 1 and part.row_span == 1):
                 continue
             merged = part.row_span > 1 or upper.row_span > 1
-            needed = numbered and kind in ("lead", "units") and not any(
-                parts[column] is not None and not parts[column].text  # type: ignore[union-attr]
-                for parts in self.grid.rows[self.head[1] if self.head else 0 :]
-                if not self._section(parts)
+            needed = (
+                numbered
+                and kind in ("lead", "units")
+                and not any(
+                    parts[column] is not None and not parts[column].text  # type: ignore[union-attr]
+                    for parts in self.grid.rows[self.head[1] if self.head else 0 :]
+                    if not self._section(parts)
+                )
             )
             if upper.text and part.text:
                 continue

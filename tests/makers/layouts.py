@@ -38,7 +38,17 @@ class Layout:
 
     def widths(self) -> list[float]:
         """Relative widths of the columns."""
-        shares = {"no": 6, "name": 12, "text": 40, "lead": 18, "coop": 22, "units": 24, "deadline": 13, "note": 8, "part": 11}
+        shares = {
+            "no": 6,
+            "name": 12,
+            "text": 40,
+            "lead": 18,
+            "coop": 22,
+            "units": 24,
+            "deadline": 13,
+            "note": 8,
+            "part": 11,
+        }
         return [shares[kind] for kind, _ in self.columns]
 
 

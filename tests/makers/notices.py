@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Invented notices with tasks: drawn at random, the same for the same seed. Places, bodies and plans are made up."""
 
 from __future__ import annotations
@@ -12,7 +13,24 @@ ORGANS = (
     "人民银行青屿市分行", "市税务局", "市住房城乡建设局", "市自然资源和规划局", "市司法局", "市公安局", "市邮政管理局", "市政务服务局",
     "青屿高新区管委会", "市港口集团", "各区县人民政府", "市民政局", "市体育局", "市医保局", "市药监局", "市总工会", "市残联",
 )  # fmt: skip
-VERBS = ("支持", "探索", "推进", "建立", "完善", "优化", "深化", "鼓励", "开展", "健全", "试点", "加快", "推动", "制定", "落实", "允许")
+VERBS = (
+    "支持",
+    "探索",
+    "推进",
+    "建立",
+    "完善",
+    "优化",
+    "深化",
+    "鼓励",
+    "开展",
+    "健全",
+    "试点",
+    "加快",
+    "推动",
+    "制定",
+    "落实",
+    "允许",
+)
 OBJECTS = (
     "海洋装备共享测试平台建设", "跨境数据分类管理清单", "中小企业信用融资服务", "城市更新项目联合审批", "职业院校产教融合实训基地", "社区嵌入式养老服务网络",
     "口岸“两段准入”监管模式", "公共数据授权运营制度", "绿色建材认证与采信", "新型离岸贸易结算便利化", "低空物流配送航线", "科技成果先使用后付费机制",
@@ -127,7 +145,14 @@ def make_notice(seed: int, tasks: int = 30, merged_leads: bool = False, sections
         text = _sentence(draw, draw.choice((3, 4, 8)))
         notice.tasks.append(
             InventedTask(
-                index + 1, text, list(lead), coop, draw.choice(DEADLINES), text[2:8].strip("“”，（"), part, section if sections else ""
+                index + 1,
+                text,
+                list(lead),
+                coop,
+                draw.choice(DEADLINES),
+                text[2:8].strip("“”，（"),
+                part,
+                section if sections else "",
             )
         )
     notice.body = [

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A notice and a layout as HTML (for WeasyPrint and Chromium), as PDF by reportlab, and as DOCX."""
 
 from __future__ import annotations
@@ -220,7 +221,12 @@ def by_reportlab(notice: InventedNotice, layout: Layout, font: str, target: Path
             cells: list[object] = []
             for column, (kind, _) in enumerate(layout.columns):
                 count = span.get((task.no, kind), 1)
-                aligned = centre if (kind == "no" and layout.no_align == "center") or (kind in ("lead", "coop", "units") and layout.unit_align == "center") else style
+                aligned = (
+                    centre
+                    if (kind == "no" and layout.no_align == "center")
+                    or (kind in ("lead", "coop", "units") and layout.unit_align == "center")
+                    else style
+                )
                 cells.append(Text(_value(task, kind, layout), aligned) if count else "")
                 if count > 1:
                     commands.append(("SPAN", (column, row), (column, row + count - 1)))
@@ -229,15 +235,28 @@ def by_reportlab(notice: InventedNotice, layout: Layout, font: str, target: Path
         if layout.rules == "all":
             commands.append(("GRID", (0, 0), (-1, -1), width, "black"))
         elif layout.rules == "open":
-            commands += [("INNERGRID", (0, 0), (-1, -1), width, "black"), ("LINEABOVE", (0, 0), (-1, 0), width, "black"), ("LINEBELOW", (0, -1), (-1, -1), width, "black")]
+            commands += [
+                ("INNERGRID", (0, 0), (-1, -1), width, "black"),
+                ("LINEABOVE", (0, 0), (-1, 0), width, "black"),
+                ("LINEBELOW", (0, -1), (-1, -1), width, "black"),
+            ]
         elif layout.rules == "rows":
-            commands += [("LINEABOVE", (0, 0), (-1, -1), width, "black"), ("LINEBELOW", (0, -1), (-1, -1), width, "black")]
+            commands += [
+                ("LINEABOVE", (0, 0), (-1, -1), width, "black"),
+                ("LINEBELOW", (0, -1), (-1, -1), width, "black"),
+            ]
         elif layout.rules == "three":
-            commands += [("LINEABOVE", (0, 0), (-1, 0), width, "black"), ("LINEBELOW", (0, heads - 1), (-1, heads - 1), width, "black"), ("LINEBELOW", (0, -1), (-1, -1), width, "black")]
+            commands += [
+                ("LINEABOVE", (0, 0), (-1, 0), width, "black"),
+                ("LINEBELOW", (0, heads - 1), (-1, heads - 1), width, "black"),
+                ("LINEBELOW", (0, -1), (-1, -1), width, "black"),
+            ]
+        # reportlab prints merged cells over other rows when it splits a row: split only tables without any.
+        split = layout.split_rows and not any(command[0] == "SPAN" for command in commands)
         story.append(
             LongTable(
                 data, colWidths=[unit * share for share in shares], repeatRows=heads if layout.repeat_header else 0,
-                style=TableStyle(commands), splitInRow=1 if layout.split_rows and not layout.merged_leads and layout.sections != "column" else 0,
+                style=TableStyle(commands), splitInRow=1 if split else 0,
             )
         )  # fmt: skip
 
@@ -347,14 +366,16 @@ def to_docx(notice: InventedNotice, layout: Layout, font: str, target: Path) -> 
                 continue
             for column, (kind, _) in enumerate(layout.columns):
                 count = span.get((task.no, kind), 1)
-                centre = (kind == "no" and layout.no_align == "center") or (kind in ("lead", "coop", "units") and layout.unit_align == "center")
+                centre = (kind == "no" and layout.no_align == "center") or (
+                    kind in ("lead", "coop", "units") and layout.unit_align == "center"
+                )
                 if count:
                     fill(cells[column], _value(task, kind, layout), centre)
                 if count > 1:
                     merges.append((len(table.rows) - 1, column, count))
         for row in table.rows:
             for cell, share in zip(row.cells, shares, strict=True):
-                if len(set(id(c._tc) for c in row.cells)) == len(shares):
+                if len({id(c._tc) for c in row.cells}) == len(shares):
                     cell.width = int(width * share)
         for row, column, count in merges:
             table.cell(row, column).merge(table.cell(row + count - 1, column))
@@ -368,7 +389,12 @@ def _docx_borders(table: object, rules: str) -> None:
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 
-    names = {"open": ("top", "bottom", "insideH", "insideV"), "rows": ("top", "bottom", "insideH"), "three": ("top", "bottom"), "none": ()}[rules]
+    names = {
+        "open": ("top", "bottom", "insideH", "insideV"),
+        "rows": ("top", "bottom", "insideH"),
+        "three": ("top", "bottom"),
+        "none": (),
+    }[rules]
     borders = OxmlElement("w:tblBorders")
     for name in names:
         item = OxmlElement(f"w:{name}")
