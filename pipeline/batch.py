@@ -24,7 +24,7 @@ from pipeline.inventory import export
 from pipeline.matching import Prediction, TaskMatcher
 from pipeline.readers import find_files
 from pipeline.readers.worker import read_bounded, read_many
-from pipeline.records import Document, Label, Notice, Passage, Problem, Snapshot
+from pipeline.records import Document, Notice, Passage, Problem, Snapshot
 from pipeline.settings import Settings
 from pipeline.store import Store
 
@@ -56,12 +56,6 @@ def load_notice(path: str, settings: Settings, progress: Progress = lambda messa
     if len(documents) != 1:
         raise ExtractionError(f"{path}：应为一份公文，却有 {len(documents)} 份文档。请用 --notice 指定公文文件。")
     return extract_notice(documents[0], settings)
-
-
-def classify_tasks(notice: Notice, settings: Settings, cache: str | Path = "") -> list[Label]:
-    """Return the labels of a notice's tasks by the shipped classifier."""
-    classifier = TaskClassifier.from_disk(settings=settings, cache=cache)
-    return classifier.predict(notice.tasks)
 
 
 def signature(matcher: TaskMatcher, settings: Settings, notice: Notice) -> str:
@@ -164,8 +158,7 @@ def run(
     notice = load_notice(notice_path, settings, progress)
     progress(f"公文 {notice.number or notice.title}：{len(notice.tasks)} 项任务")
     keep = Store(store or folder / "shidian.sqlite")
-    labels = classify_tasks(notice, settings, cache)
-    keep.save_notice(notice, labels)
+    keep.save_notice(notice, TaskClassifier.from_disk().predict(notice.tasks))
     matcher = TaskMatcher.from_disk(settings=settings, cache=cache).fit(notice.tasks)
     mark = signature(matcher, settings, notice)
     known = keep.known_documents(notice.id)
@@ -186,7 +179,7 @@ def run(
             continue
         document, passages, predictions = item
         present.add(document.id)
-        if known.get(document.id) == mark:
+        if not passages and known.get(document.id) == mark:
             result.known += 1
             continue
         result.new += 1

@@ -9,11 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
 from pipeline.errors import DataError, PipelineError
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.store import Store
 
 _EPILOG = """例子：
   shidian run 来文/ --notice 通知.pdf --out outputs/     读取、分类、关联，生成清单、台账和报告
@@ -103,12 +106,11 @@ def _classify(arguments: argparse.Namespace) -> int:
     from pipeline.classification import SCHEMES, TaskClassifier
     from pipeline.records import read_jsonl
 
-    settings = _settings(arguments)
     rows = list(read_jsonl(sys.stdin if arguments.tasks == "-" else _existing(arguments.tasks), arguments.tasks))
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("text"), str):
             raise DataError(f'{arguments.tasks} 第{number}条没有 text 字段。每行应为 {{"id": …, "text": …}}。')
-    labels = iter(TaskClassifier.from_disk(settings=settings).predict(rows))
+    labels = iter(TaskClassifier.from_disk().predict(rows))
     for row in rows:
         out: dict[str, Any] = {"id": row.get("id", "")}
         for _ in SCHEMES:
@@ -123,7 +125,7 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _existing(path: str) -> str:
-    if not Path(path).is_file():
+    if not Path(path).exists() or Path(path).is_dir():
         raise DataError(f"{path}：找不到文件。请检查路径，标准输入请写 -。")
     return path
 
@@ -223,12 +225,12 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _choose_notice(store: Any, wanted: str) -> str:
+def _choose_notice(store: Store, wanted: str) -> str:
     notices = store.notices()
-    matching = [identity for identity, title in notices if not wanted or wanted in (identity, title)]
+    matching = [notice for notice in notices if not wanted or wanted in (notice.id, notice.number, notice.title)]
     if len(matching) == 1:
-        return str(matching[0])
-    known = "；".join(f"{identity} {title}" for identity, title in notices) or "无"
+        return matching[0].id
+    known = "；".join(f"{notice.id} {notice.title}" for notice in notices) or "无"
     raise DataError(f"请用 --notice 指明公文编号。库中有：{known}。")
 
 
@@ -243,8 +245,7 @@ def _import(arguments: argparse.Namespace) -> int:
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, datetime.date.today().isoformat(), ())
     decisions, problems = read_returned_workbook(_existing(arguments.workbook), snapshot)
-    for decision in decisions:
-        keep.add_decision(decision)
+    keep.add_decisions(decisions)
     for problem in problems:
         _say(problem.message)
     print(f"读回 {len(decisions)} 条审核意见，{len(problems)} 处无法采用。")
@@ -372,7 +373,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     classify.add_argument("tasks", metavar="TASKS.jsonl", help="每行一个任务，至少有 id 和 text；- 表示标准输入")
     classify.add_argument("--why", action="store_true", help="同时给出第二选择和依据的词")
-    shared(classify, "--model")
 
     match = command(
         "match", _match, "把文档的段落关联到任务，每个段落一行",
@@ -425,11 +425,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--force", action="store_true", help="已有也重建")
 
     train = command(
-        "train", _train, "用 corpus/training 重新训练分类或关联模型",
+        "train", _train, "用 corpus/training 的语料重新训练分类或关联模型",
         "  shidian train linker\n  shidian train classifier --out models/classifier",
     )  # fmt: skip
     train.add_argument("what", choices=["linker", "classifier"])
-    train.add_argument("--corpus", default="corpus/training", help="训练语料目录")
+    train.add_argument("--corpus", default="corpus", help="语料目录，默认 corpus")
     train.add_argument("--out", default="", help="模型目录，默认 models/ 下同名目录")
     shared(train, "--model")
     return parser

@@ -212,12 +212,12 @@ def score_tasks(gold: Sequence[Mapping[str, Any]], tasks: Sequence[Task]) -> dic
     }
 
 
-def _score_classification(rows: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, float]:
+def _score_classification(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     from sklearn.metrics import f1_score
 
     from pipeline.classification import SCHEMES, TaskClassifier
 
-    labels = TaskClassifier.from_disk(settings=settings).predict(
+    labels = TaskClassifier.from_disk().predict(
         [{key: row[key] for key in ("text", "section", "part", "lead_units", "coop_units") if key in row} | {"id": str(i)}
          for i, row in enumerate(rows)]
     )  # fmt: skip
@@ -266,7 +266,7 @@ def evaluate(
         for name in ("tasks.json", "other_tasks.jsonl"):
             progress(f"分类 {name}")
             rows = read_gold_tasks(root / "gold" / name)
-            result.values[f"classification/{name.split('.')[0]}"] = _score_classification(rows, settings)
+            result.values[f"classification/{name.split('.')[0]}"] = _score_classification(rows)
     if "links" in stages:
         for name, tasks in (("dev", "tasks.json"), ("unseen_ports", "unseen_ports_tasks.json")):
             progress(f"关联 {name}")

@@ -2,7 +2,7 @@
 
 corpus/training/tasks.jsonl      {"id", "notice", "no", "part", "section", "text", "lead_units", "coop_units", labels}
 corpus/training/documents.jsonl  {"doc_id", "notice", "kind", "title", "issuer", "date", "passages":
-                                  [{"pid", "text", "links": [{"task": no, "grade": 2 or 1}], "status"}]}
+                                  [{"pid", "text", "links": [{"task": no, "grade": 2 or 1}], "status"}], "held"}
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class LabelledPassage:
     notice: str
     grades: dict[int, int]
     status: str
+    held: bool = False
+    """Kept from the first adapter, so that the decision can be learnt from passages it has not seen."""
 
 
 def labelled_passages(document: dict[str, Any], notice: str = "") -> list[LabelledPassage]:
@@ -32,6 +34,7 @@ def labelled_passages(document: dict[str, Any], notice: str = "") -> list[Labell
         DataError: a passage lacks its id, text, links or status.
     """
     labelled = []
+    held = bool(document.get("held", False))
     try:
         for passage in document["passages"]:
             record = Passage(
@@ -44,7 +47,7 @@ def labelled_passages(document: dict[str, Any], notice: str = "") -> list[Labell
                 kind=document.get("kind", ""),
             )
             grades = {int(link["task"]): int(link["grade"]) for link in passage["links"]}
-            labelled.append(LabelledPassage(record, document.get("notice", notice), grades, passage["status"]))
+            labelled.append(LabelledPassage(record, document.get("notice", notice), grades, passage["status"], held))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"文档 {document.get('doc_id', '?')} 的标注不完整：{error}。请检查该行。") from error
     return labelled

@@ -1,15 +1,14 @@
 """Train the linker: adapter, status classifier and the last decision, from corpus/training alone.
 
 The decision must be learnt from scores of passages that the adapter has not seen, or it would trust them too much.
-So the corpus is split into folds: whole notices apart (a notice never seen), the documents of the largest notice
-apart as well (a notice whose tasks were seen). An adapter is trained without each fold and scores it; the decision
-learns from all those scores; the adapter that is kept is trained on everything.
+So the documents that the corpus marks as held are kept from a first adapter, which then scores them; among them are
+whole notices (tasks never seen) and further documents of notices that it has seen. The decision learns from these
+scores; the adapter that is kept is trained on everything.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.encoding import Encoder, models_folder
+from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.matching.corpus import LabelledPassage, read_labelled, read_tasks
 from pipeline.matching.features import NAMES, TaskIndex, candidates, features
 from pipeline.matching.finetuning import FinetuningOptions, finetune
@@ -46,42 +45,16 @@ class Scored:
 
 
 def load_corpus(folder: str | Path) -> tuple[dict[str, list[Task]], list[LabelledPassage]]:
-    """Return the tasks by notice and the labelled passages of corpus/training, texts cleaned."""
-    notices = read_tasks(Path(folder) / "tasks.jsonl")
-    examples = [_cleaned(example) for example in read_labelled(Path(folder) / "documents.jsonl")]
+    """Return the tasks by notice and the labelled passages of a corpus' training folder, texts cleaned."""
+    training = Path(folder) / "training"
+    notices = read_tasks(training / "tasks.jsonl")
+    examples = [_cleaned(example) for example in read_labelled(training / "documents.jsonl")]
     return notices, examples
 
 
 def _cleaned(example: LabelledPassage) -> LabelledPassage:
     passage = dataclasses.replace(example.passage, text=clean(example.passage.text), title=clean(example.passage.title))
     return dataclasses.replace(example, passage=passage)
-
-
-def split_folds(examples: Sequence[LabelledPassage], count: int = 2) -> list[set[str]]:
-    """Return the document ids of each fold.
-
-    The largest notice is split by document, so that some passages are scored by an adapter that knows their tasks;
-    the other notices go whole into one fold or the other, the largest first, to the smallest fold.
-
-    Example:
-        >>> split_folds([])
-        [set(), set()]
-    """
-    documents: dict[str, dict[str, int]] = {}
-    for example in examples:
-        sizes = documents.setdefault(example.notice, {})
-        sizes[example.passage.document_id] = sizes.get(example.passage.document_id, 0) + 1
-    folds: list[set[str]] = [set() for _ in range(count)]
-    weight = [0] * count
-    order = sorted(documents, key=lambda notice: (-sum(documents[notice].values()), notice))
-    for notice in order[:1]:
-        for place, document in enumerate(sorted(documents[notice])):
-            folds[place % count].add(document)
-    for notice in order[1:]:
-        lightest = weight.index(min(weight))
-        folds[lightest] |= set(documents[notice])
-        weight[lightest] += sum(documents[notice].values())
-    return folds
 
 
 def score_notice(
@@ -126,19 +99,17 @@ def train_linker(
     corpus: str | Path,
     folder: str | Path = "",
     options: FinetuningOptions = FinetuningOptions(),
-    folds: int = 2,
     model: str = "",
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
-    """Train the whole linker from a corpus and write it to a folder; return what was measured out of fold.
+    """Train the whole linker from a corpus, write it to a folder and return its description.
 
     Finished adapters of an interrupted run are taken up again.
 
     Args:
-        corpus: folder with tasks.jsonl and documents.jsonl.
-        folder: where the linker goes; "" is models/linker.
+        corpus: folder whose training/ holds tasks.jsonl and documents.jsonl.
+        folder: where the linker goes; "" is models/linker. What was there is kept beside it as .bak.
         options: of the fine-tuning.
-        folds: parts of the corpus scored by an adapter trained without them.
         model: the sentence model; "" is the default one.
         progress: called with a line now and then.
     """
@@ -146,45 +117,46 @@ def train_linker(
     scratch = target.with_name(target.name + ".training")
     scratch.mkdir(parents=True, exist_ok=True)
     notices, examples = load_corpus(corpus)
-    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落")
-    base = Encoder(model)
-    parts = split_folds(examples, folds)
-    scored: list[Scored] = []
-    for number, held in enumerate(parts, 1):
-        adapter = scratch / f"fold{number}"
-        seen = [example for example in examples if example.passage.document_id not in held]
-        if not (adapter / "done").exists():
-            progress(f"第{number}折：以 {len(seen)} 个段落微调")
-            finetune(base, notices, seen, adapter, options, progress)
-            (adapter / "done").touch()
-        tuned = Encoder(model, adapter=str(adapter))
-        for notice in notices:
-            mine = [e for e in examples if e.notice == notice and e.passage.document_id in held]
-            if mine:
-                scored.append(score_notice(notice, notices[notice], mine, base, tuned))
-    adapter = scratch / "adapter"
-    if not (adapter / "done").exists():
-        progress(f"以全部 {len(examples)} 个段落微调")
-        finetune(base, notices, examples, adapter, options, progress)
-        (adapter / "done").touch()
+    base = Encoder(model, cache=VectorCache(scratch / "vectors.sqlite"))
+    seen = [example for example in examples if not example.held]
+    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(examples) - len(seen)} 个留给判定")
+    for name, part in (("first", seen), ("adapter", examples)):
+        if not (scratch / name / "done").exists():
+            progress(f"微调：{len(part)} 个段落")
+            finetune(base, notices, part, scratch / name, options, progress)
+            (scratch / name / "done").touch()
     progress("训练判定与进展状态")
+    scored = score_held(notices, examples, base, Encoder(model, adapter=str(scratch / "first")))
     decision = train_decision(scored, options.seed)
     status = StatusClassifier(base).fit([e.passage.text for e in examples], [e.status for e in examples])
     if target.exists():
         shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(adapter, target / "adapter", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
+    shutil.copytree(scratch / "adapter", target / "adapter", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
     save_model(decision, target / "decision.skops")
     save_model(
         {"vectorizer": status.vectorizer, "model": status.model, "centre": status.centre}, target / "status.skops"
     )
     config = {
-        "version": datetime.date.today().isoformat(),
+        "version": 1,
         "base": base.fingerprint().hex(),
         "features": list(NAMES),
         "options": dataclasses.asdict(options),
         "passages": len(examples),
+        "held": len(examples) - len(seen),
         "notices": sorted(notices),
     }
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return config
+
+
+def score_held(
+    notices: dict[str, list[Task]], examples: Sequence[LabelledPassage], base: Encoder, tuned: Encoder
+) -> list[Scored]:
+    """Return the candidates' features of the held passages, scored by an adapter that has not seen them."""
+    scored = []
+    for notice, tasks in notices.items():
+        held = [example for example in examples if example.held and example.notice == notice]
+        if held:
+            scored.append(score_notice(notice, tasks, held, base, tuned))
+    return scored

@@ -1,0 +1,90 @@
+"""Scores and floors."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.evaluation import (
+    Answer, calibration_error, check_floors, gold_digest, gold_task_records, read_gold_tasks, score_links, score_tasks,
+    tfidf_answers,
+)  # fmt: skip
+from pipeline.matching.corpus import LabelledPassage, read_labelled
+from pipeline.records import Passage
+
+
+def labelled(grades, status="done"):
+    return LabelledPassage(Passage("p", "d", "x"), "n", grades, status)
+
+
+def test_link_figures_by_hand():
+    examples = [labelled({1: 2}), labelled({2: 2, 3: 1}), labelled({}), labelled({4: 1})]
+    answers = [
+        Answer([1, 2], [(1, 0.9)], "done"),
+        Answer([3, 2], [(3, 0.6), (5, 0.6)], "ongoing"),
+        Answer([1], [], ""),
+        Answer([4], [(4, 0.7)], ""),
+    ]
+    figures = score_links(examples, answers)
+    assert figures["hit@1"] == 0.5
+    assert figures["hit@5"] == 1.0
+    assert figures["map"] == pytest.approx(0.75)
+    assert (figures["link_p"], figures["link_r"]) == (0.5, 0.5)
+    assert figures["abstain_f1"] == 1.0
+    assert figures["auto_coverage"] == 0.5
+    assert figures["status_acc"] == 0.5
+
+
+def test_our_measure_agrees_with_the_measure_of_acceptance(shared, corpus, tmp_path):
+    gold = corpus / "gold" / "dev_docs.jsonl"
+    examples = read_labelled(gold)
+    draw = random.Random(1)
+    answers, lines = [], []
+    for item in examples:
+        order = draw.sample(range(1, 87), 10)
+        order = [*item.grades, *order][:10] if draw.random() < 0.6 else order
+        links = [(no, round(draw.random(), 3)) for no in order[: draw.choice([0, 1, 1, 2])]]
+        status = draw.choice(["done", item.status])
+        answers.append(Answer(order, links, status))
+        lines.append({
+            "pid": item.passage.id, "status": status, "candidates": [{"task": no, "score": 0} for no in order],
+            "links": [{"task": no, "probability": p} for no, p in links],
+        })  # fmt: skip
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    tool = [sys.executable, str(shared / "tools" / "score_links.py"), str(gold), str(path), "--json"]
+    theirs = json.loads(subprocess.run(tool, capture_output=True, text=True, check=True).stdout)
+    ours = score_links(examples, answers)
+    for name, value in ours.items():
+        assert theirs[name] == pytest.approx(value), name
+
+
+def test_calibration_error():
+    assert calibration_error([(0.95, 1)] * 19 + [(0.95, 0)]) == pytest.approx(0.0)
+    assert calibration_error([(0.9, 0)] * 5) == pytest.approx(0.9)
+
+
+def test_floors_fail_below_and_errors_fail_above():
+    floors = {"gold_sha256": "x", "floors": {"links/dev": {"hit@1": 0.8, "ece": 0.1}}}
+    assert check_floors({"links/dev": {"hit@1": 0.8, "ece": 0.1}}, floors, "x") == []
+    assert len(check_floors({"links/dev": {"hit@1": 0.79, "ece": 0.11}}, floors, "y")) == 3
+
+
+def test_task_scores_forgive_space_and_width_only(corpus):
+    rows = read_gold_tasks(corpus / "gold" / "tasks.json")
+    tasks = gold_task_records(corpus / "gold" / "tasks.json", "n")
+    assert score_tasks(rows, tasks)["exact"] == 1.0
+    assert score_tasks(rows, tasks[1:])["exact"] == pytest.approx(85 / 86)
+
+
+def test_the_baseline_is_as_known(corpus):
+    tasks = gold_task_records(corpus / "gold" / "tasks.json", "n")
+    examples = read_labelled(corpus / "gold" / "dev_docs.jsonl")
+    assert 0.6 < score_links(examples, tfidf_answers(tasks, examples))["hit@1"] < 0.7
+
+
+def test_the_floors_belong_to_this_gold(corpus):
+    floors = json.loads((corpus / "floors.json").read_text(encoding="utf-8"))
+    assert floors["gold_sha256"] == gold_digest(corpus / "gold")

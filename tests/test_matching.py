@@ -1,0 +1,146 @@
+"""Linking: candidates, features, folds, evidence, status; and the real linker on the gold passages."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, ModelNotFoundError
+from pipeline.matching import TaskMatcher
+from pipeline.matching.corpus import LabelledPassage, labelled_passages
+from pipeline.matching.evidence import find_evidence
+from pipeline.matching.features import NAMES, TaskIndex, candidates, features
+from pipeline.matching.lexical import CharacterTfidf, WordBM25
+from pipeline.matching.status import StatusClassifier
+from pipeline.matching.training import score_notice, train_decision
+from pipeline.records import Passage, Task
+
+TASKS = [
+    Task("n#1", 1, "支持设立绿色金融领域交流合作平台，支持企业在境外发行绿色债券。", lead_units=("市金融局",)),
+    Task("n#2", 2, "允许境外知名仲裁机构设立业务机构。", lead_units=("市司法局",)),
+    Task("n#3", 3, "支持港澳服务提供者设立独资医疗机构。", lead_units=("市卫生健康委",)),
+    Task("n#4", 4, "探索建立数据分级分类管理机制。", lead_units=("市大数据局",)),
+]
+
+
+def passage(number, text, document="d", **fields):
+    return Passage(f"{document}-{number}", document, text, **fields)
+
+
+PASSAGES = [
+    passage(1, "某银行在境外发行绿色债券5亿元。累计支持项目12个。", issuer="市金融局"),
+    passage(2, "一家境外仲裁机构的业务机构正在办理登记。"),
+    passage(3, "全年新建农村公路300公里。", document="e"),
+]
+
+
+@pytest.mark.parametrize("method", [CharacterTfidf, WordBM25])
+def test_words_find_the_task(method):
+    scores = method().fit([task.text for task in TASKS]).score([p.text for p in PASSAGES])
+    assert scores.shape == (3, 4)
+    assert scores[:2].argmax(1).tolist() == [0, 1]
+    assert scores.min() >= 0
+    assert scores.max() <= 1.0001
+
+
+def test_candidates_and_features(encoder):
+    likeness = TaskIndex(TASKS, encoder, encoder).compare(PASSAGES)
+    chosen = candidates(likeness, 3)
+    assert chosen.shape == (3, 3)
+    assert chosen[:2, 0].tolist() == [0, 1]
+    values = features(PASSAGES, TASKS, likeness, chosen)
+    assert values.shape == (3, 3, len(NAMES))
+    assert np.isfinite(values).all()
+    issuer = NAMES.index("lead_is_issuer")
+    assert values[0, 0, issuer] == 1
+    assert values[1, :, issuer].sum() == 0
+
+
+def test_one_passage_and_one_task(encoder):
+    likeness = TaskIndex(TASKS[:1], encoder, encoder).compare(PASSAGES[:1])
+    assert np.isfinite(features(PASSAGES[:1], TASKS[:1], likeness, candidates(likeness, 1))).all()
+
+
+def test_evidence_is_a_span_of_the_passage(encoder):
+    found = find_evidence([(PASSAGES[0], TASKS[0]), (PASSAGES[1], TASKS[1])], encoder)
+    for evidence, source in zip(found, PASSAGES, strict=False):
+        assert source.text[evidence.start : evidence.end] == evidence.text
+    assert "绿色债券" in found[0].text
+    assert "绿色债券" in found[0].why
+    assert "市金融局" in found[0].why
+
+
+def example(document, notice, grades, number=1, text="某银行在境外发行绿色债券。", status="done"):
+    return LabelledPassage(passage(number, text, document), notice, grades, status)
+
+
+def test_decision_learns_to_abstain(encoder):
+    texts = {
+        1: "某银行在境外发行绿色债券。",
+        2: "境外仲裁机构设立业务机构。",
+        3: "港澳独资医疗机构开业。",
+        4: "数据分级分类管理办法印发。",
+    }
+    examples = [
+        example(f"d{k}", "n", {no: 2}, text=text + "甲乙丙丁"[k % 4]) for k in range(12) for no, text in texts.items()
+    ]
+    examples += [example(f"d{k}", "n", {}, text="新建农村公路，推进厕所革命。" + "甲乙丙丁"[k % 4]) for k in range(12)]
+    examples += [example(f"d{k}", "n", {1: 1}, text="绿色金融前景广阔。") for k in range(12)]
+    scored = score_notice("n", TASKS, examples, encoder, encoder, 4)
+    decision = train_decision([scored])
+    grades = decision.predict_proba(scored.values.reshape(-1, len(NAMES))).reshape(len(examples), 4, 3)
+    best = grades[:, :, 2].max(1)
+    assert best[:48].mean() > 0.8
+    assert best[48:60].mean() < 0.2
+
+
+def test_status_and_its_cue(encoder):
+    texts = [
+        "办法已印发，累计办结12件。",
+        "平台正在建设，尚未验收。",
+        "下一步拟申请试点。",
+        "要提高认识，加强领导。",
+    ] * 8
+    status = ["done", "ongoing", "planned", "none"] * 8
+    labels = (
+        StatusClassifier(encoder)
+        .fit(texts, status)
+        .predict([passage(1, "细则已印发，累计办结30件。"), passage(2, "下一步拟扩大范围。")])
+    )
+    assert [label.value for label in labels] == ["done", "planned"]
+    assert "印发" in labels[0].reasons[0][0]
+
+
+def test_nothing_in_nothing_out(encoder):
+    matcher = TaskMatcher(encoder, encoder, None, StatusClassifier(encoder)).fit(TASKS)
+    assert matcher.predict([]) == []
+    with pytest.raises(ValueError, match="任务"):
+        matcher.fit([])
+
+
+def test_missing_linker_is_named(tmp_path):
+    with pytest.raises(ModelNotFoundError, match="shidian train linker"):
+        TaskMatcher.from_disk(tmp_path)
+
+
+def test_bad_labels_are_named():
+    with pytest.raises(DataError, match="D9"):
+        labelled_passages({"doc_id": "D9", "passages": [{"pid": "1", "text": "x"}]})
+
+
+@pytest.mark.slow
+def test_the_real_linker_links_and_abstains(corpus):
+    from pipeline.evaluation import gold_task_records
+
+    tasks = gold_task_records(corpus / "gold" / "tasks.json", "gold")
+    texts = [
+        "两江新区一家企业在新加坡挂牌发行绿色债券，募资3亿美元，全部投向污水处理和风电项目。",
+        "示例文件，内容为虚构。",
+        "全市新建农村公路3000公里，改造危旧房12万平方米，粮食产量再创新高。",
+    ]
+    predictions = (
+        TaskMatcher.from_disk().fit(tasks).predict([passage(i, text, f"d{i}") for i, text in enumerate(texts)])
+    )
+    assert predictions[0].candidates[0][0].no == 15
+    assert [link.task for link in predictions[0].links] == ["gold#15"]
+    assert not predictions[1].links
+    assert not predictions[2].links
+    assert all(0 <= score <= 1 for p in predictions for _, score in p.candidates)
