@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers import read_document, scan
-from pipeline.readers.scan import _mend_sequence, compose, mend_numbers, mend_signs, read_image
+from pipeline.readers.mending import _mend_sequence, mend_numbers, mend_signs
+from pipeline.readers.scan import compose, read_image
 from pipeline.records import Cell, Document, Source, Table
 from pipeline.settings import Settings
 

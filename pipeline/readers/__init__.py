@@ -28,8 +28,9 @@ _SKIPPED = re.compile(
 
 
 def _read_pdf(path: str, data: bytes, document_id: str, settings: Settings) -> Document:
+    from pipeline.readers.mending import mend_numbers
     from pipeline.readers.pdf import read_pdf
-    from pipeline.readers.scan import mend_numbers, pdf_recogniser
+    from pipeline.readers.scan import pdf_recogniser
 
     return mend_numbers(read_pdf(path, data, document_id, settings, pdf_recogniser(path, data, settings)))
 

@@ -19,6 +19,7 @@ from pipeline.errors import LimitError, ReadError
 from pipeline.readers.archive import Archive, attribute, local
 from pipeline.readers.layout import layout_pages
 from pipeline.readers.layout_types import Glyph, Page, Rule
+from pipeline.readers.mending import mend_numbers
 from pipeline.readers.structure import complete
 from pipeline.records import Document, Problem
 from pipeline.settings import Settings
@@ -502,5 +503,6 @@ def read_ofd(path: str, data: bytes, document_id: str, settings: Settings) -> Do
         raise ReadError(path, problems[0].message if problems else "没有可读的页面", advice="请重新获取该文件")
     if not blocks and not problems:
         problems.append(Problem("read", "文件中没有可读的文字。请检查文件内容。", path))
-    document = complete(Document(document_id, path, "ofd", tuple(blocks), page_count=count, problems=tuple(problems)))
+    document = Document(document_id, path, "ofd", tuple(blocks), page_count=count, problems=tuple(problems))
+    document = complete(mend_numbers(document))
     return document if document.title else replace(document, title=title)  # the stated title is often a file name

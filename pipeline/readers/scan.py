@@ -11,14 +11,15 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers.layout import layout_pages
 from pipeline.readers.layout_types import Glyph, Page, Rule
+from pipeline.readers.mending import HAN, mend_numbers, mend_signs
 from pipeline.readers.picture import check_pixels, find_rules, find_skew, ink_mask, open_pictures, turn, without_seal
-from pipeline.records import Cell, Document, Paragraph, Problem, Table
+from pipeline.records import Document, Problem
 from pipeline.settings import Settings
 from pipeline.text import compact
 
@@ -29,8 +30,7 @@ _SMALL_TEXT = 29.0  # pixels: characters below this height are enlarged before t
 _DETECT_SIDE = 2400  # pixels: the search for lines needs no more; their reading uses the full picture
 _LEAST_SCORE = 0.5
 
-_HAN = r"\u3400-\u9fff"
-_WIDE = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", "(": "（", ")": "）"}
+_SIGNS = "，、。；：,.;:．·"
 
 
 def is_available() -> bool:
@@ -52,11 +52,14 @@ def _engine() -> Any:
     )
 
 
+_Box = tuple[float, float, float, float]
+
+
 @dataclass
 class _Line:
     """A recognised line: its box in pixels, its text and how sure the engine is."""
 
-    box: tuple[float, float, float, float]
+    box: _Box
     text: str = ""
     score: float = 0.0
 
@@ -96,23 +99,63 @@ def _read_lines(grey: Any, lines: Sequence[_Line], mask: Any = None) -> None:
         line.text, line.score = text, score
     if mask is None:
         return
-    short = [
-        (line, box)
-        for line, box in held
-        if line.text and (box[2] - box[0]) / max(1.06 * (box[3] - box[1]), 1.0) > sum(map(_weight, line.text)) + 0.45
-    ]
+    pitch = _pitches(held)
+    short = [(line, box) for line, box in held if line.text and _lacking(line, box, pitch) > 0.55]
     again = []
     for _, box in short:
         crop = cv2.cvtColor(_cut(grey, box, 1, 2), cv2.COLOR_GRAY2BGR)
         again += [crop, cv2.copyMakeBorder(crop, 0, 0, 0, crop.shape[0], cv2.BORDER_REPLICATE)]
     found = _recognise(again)
-    for index, (line, _) in enumerate(short):
+    for index, (line, box) in enumerate(short):
         for text, score in found[2 * index : 2 * index + 2]:
             if len(text) > len(line.text) and score >= 0.8 and compact(text).startswith(compact(line.text)[:1]):
                 line.text, line.score = text, min(score, line.score)
+        if 0.55 < _lacking(line, box, pitch) < 1.45:
+            _insert_sign(grey, mask, line, box)
 
 
-def _cut(grey: Any, box: tuple[float, float, float, float], above: int, beside: int) -> Any:
+def _pitches(held: Sequence[tuple[_Line, _Box]]) -> list[tuple[float, float]]:
+    """Return height and width per character of the lines that are long enough to tell."""
+    return [
+        (box[3] - box[1], (box[2] - box[0]) / (sum(map(_weight, line.text)) - 0.1))
+        for line, box in held
+        if sum(map(_weight, line.text)) >= 7
+    ]
+
+
+def _lacking(line: _Line, box: _Box, pitches: Sequence[tuple[float, float]]) -> float:
+    """Return how many characters a line is shorter than its width, measured by the other lines of its height."""
+    tall = box[3] - box[1]
+    like = [pitch for height, pitch in pitches if abs(height - tall) <= 0.2 * tall]
+    pitch = _median(like, 1.06 * tall) if len(like) >= 4 else 1.06 * tall
+    return (box[2] - box[0]) / max(pitch, 1.0) - sum(map(_weight, line.text)) + 0.1
+
+
+def _insert_sign(grey: Any, mask: Any, line: _Line, box: _Box) -> None:
+    """Put back a sign that was dropped between characters: its ink is small and has a place of its own."""
+    import cv2
+
+    if any(character.isascii() for character in line.text):
+        return  # the places of characters of several widths are not known well enough
+    count = len(line.text) + 1
+    pitch = (box[2] - box[0]) / (count - 0.1)
+    tall = box[3] - box[1]
+    for index in range(1, count - 1):
+        left = box[0] + index * pitch
+        x0, y0, x1, y1 = _tight(mask, (left + 0.04 * pitch, box[1], left + 0.9 * pitch, box[3]))
+        if x1 - x0 > 0.45 * pitch or y1 - y0 > 0.45 * tall or (x1 - x0) * (y1 - y0) < 0.01 * tall * tall:
+            continue
+        if line.text[index] in _SIGNS or line.text[index - 1] in _SIGNS:
+            continue
+        part = (max(box[0], left - 1.05 * pitch), box[1], min(box[2], left + 3 * pitch), box[3])
+        ((text, score),) = _recognise([cv2.cvtColor(_cut(grey, part, 3, 1), cv2.COLOR_GRAY2BGR)])
+        sign = next((character for character in text if character in _SIGNS), "，")
+        line.text = line.text[:index] + sign + line.text[index:]
+        line.score = min(line.score, max(score, 0.5))
+        return
+
+
+def _cut(grey: Any, box: _Box, above: int, beside: int) -> Any:
     x0, y0, x1, y1 = (int(value) for value in box)
     return grey[max(0, y0 - above) : y1 + above + 1, max(0, x0 - beside) : x1 + beside + 1]
 
@@ -125,9 +168,7 @@ def _recognise(crops: list[Any]) -> list[tuple[str, float]]:
     return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
 
 
-def _split_at_rules(
-    lines: list[_Line], rules: Sequence[tuple[float, float, float, float]], height: float
-) -> list[_Line]:
+def _split_at_rules(lines: list[_Line], rules: Sequence[_Box], height: float) -> list[_Line]:
     """Cut the boxes that reach over a vertical rule, and those that hold two rows over a horizontal one."""
     result: list[_Line] = []
     for line in lines:
@@ -182,27 +223,7 @@ def _missed(mask: Any, lines: Sequence[_Line], height: float) -> list[_Line]:
     return found[:200]
 
 
-def mend_signs(text: str) -> str:
-    """Return a recognised line with the signs of Chinese where the context is Chinese.
-
-    Example:
-        >>> mend_signs("支持开展(QDLP)试点,2021.8;提高3.5%")
-        '支持开展（QDLP）试点，2021.8；提高3.5%'
-    """
-    if number := re.fullmatch(r"[-—–―一_~·]{1,2}\s*(\d{1,4})\s*[-—–―一_~·]{1,2}", text):
-        return f"— {number.group(1)} —"
-    if not re.search(f"[{_HAN}]", text):
-        return text
-    text = re.sub(r"[(（]([^()（）]*)[)）]", r"（\1）", text)
-    text = re.sub(rf"(?<=[{_HAN}）”》〉])[,;:?!()](?!\d{{3}})", lambda m: _WIDE[m.group()], text)
-    text = re.sub(rf"[,;:?!()](?=[{_HAN}（“《〈])", lambda m: _WIDE[m.group()], text)
-    text = re.sub(rf"(?<=[{_HAN}）”》])\.(?=$|[{_HAN}“《（])", "。", text)
-    text = re.sub(rf"(?<=[{_HAN}）%\d])[;]|[;](?=[{_HAN}])", "；", text)
-    text = re.sub(rf"(?<=[{_HAN}])[oO0]$", "。", text) if re.search(rf"[{_HAN}][oO]$", text) else text
-    return text.replace("～", "~").replace("﹒", "·")
-
-
-def _tight(mask: Any, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _tight(mask: Any, box: _Box) -> _Box:
     """Return the box of the ink inside a box."""
     import numpy
 
@@ -223,7 +244,7 @@ def _glyphs(line: _Line, mask: Any, scale: float) -> list[Glyph]:
     text = mend_signs(line.text.strip())
     x0, y0, x1, y1 = _tight(mask, line.box)
     tall = y1 - y0
-    has_han = re.search(f"[{_HAN}]", text) is not None
+    has_han = re.search(f"[{HAN}]", text) is not None
     size = tall * 1.06 if has_han else tall / 0.72
     if (
         has_han and len(text) > 2
@@ -455,102 +476,3 @@ def read_image(path: str, data: bytes, document_id: str, settings: Settings) -> 
     blocks = layout_pages(pages, document_id, settings)
     problems = () if blocks else (Problem("read", "图片中没有识别到文字。请检查图片是否清晰。", path),)
     return mend_numbers(Document(document_id, path, "image", tuple(blocks), page_count=len(frames), problems=problems))
-
-
-def mend_numbers(document: Document) -> Document:
-    """Return a recognised document with the misread numbers of its tables mended by the running sequence.
-
-    A number between two that are right is what stands between them; each mended cell is named in the problems, and
-    its confidence is lowered.
-    """
-    places: list[tuple[int, Cell, int | None]] = []
-    columns: dict[int, int] = {}
-    for index, block in enumerate(document.blocks):
-        if not isinstance(block, Table) or all(cell.confidence >= 1.0 for cell in block.cells):
-            continue  # not recognised from a picture: its numbers are what the file says
-        column = _number_column(block, columns.get(block.column_count))
-        if column is None:
-            continue
-        columns[block.column_count] = column
-        rows = {
-            cell.row for cell in block.cells if cell.column != column and compact(cell.text) and cell.column_span == 1
-        }
-        for cell in sorted(block.cells, key=lambda found: found.row):
-            text = compact(cell.text)
-            if cell.column == column and cell.column_span == 1 and cell.row in rows:
-                if text in ("序号", "编号"):
-                    continue
-                value = int(text) if re.fullmatch(r"\d{1,4}", text) else None
-                places.append((index, cell, value))
-    if not places:
-        return document
-    mended = _mend_sequence(
-        [value if value is not None else (0 if cell.text.strip() else -1) for _, cell, value in places]
-    )
-    changed: dict[int, dict[int, Cell]] = {}
-    problems = list(document.problems)
-    for (index, cell, value), right in zip(places, mended, strict=True):
-        if right is None or right == value:
-            continue
-        table = document.blocks[index]
-        assert isinstance(table, Table)
-        position = table.cells.index(cell)
-        changed.setdefault(index, {})[position] = replace(cell, text=str(right), confidence=min(cell.confidence, 0.6))
-        message = f"序号识别为“{compact(cell.text) or '空'}”，按前后序号改为 {right}，请核对。"
-        problems.append(Problem("table", message, document.path, cell.page, right))
-    if not changed:
-        return document
-    blocks: list[Paragraph | Table] = []
-    for index, block in enumerate(document.blocks):
-        if isinstance(block, Table) and index in changed:
-            cells = tuple(changed[index].get(position, cell) for position, cell in enumerate(block.cells))
-            blocks.append(replace(block, cells=cells))
-        else:
-            blocks.append(block)
-    return replace(document, blocks=tuple(blocks), problems=tuple(problems))
-
-
-def _number_column(table: Table, before: int | None) -> int | None:
-    """Return the column of running numbers: headed so, or as on the page before, or the first if full of digits."""
-    for cell in table.cells:
-        if compact(cell.text) in ("序号", "编号"):
-            return cell.column
-    if before is not None:
-        return before
-    first = [
-        compact(cell.text) for cell in table.cells if cell.column == 0 and cell.column_span == 1 and cell.text.strip()
-    ]
-    digits = sum(1 for text in first if re.fullmatch(r"\d{1,4}", text))
-    return 0 if digits >= 2 and digits >= 0.6 * len(first) else None
-
-
-def _mend_sequence(values: Sequence[int]) -> list[int | None]:
-    """Return the right number for each place, None where nothing is known; 0 is unreadable, -1 is empty.
-
-    Example:
-        >>> _mend_sequence([7, 8, 6, 10, -1, 11, 0, 13])
-        [7, 8, 9, 10, None, 11, 12, 13]
-    """
-    right: list[int | None] = [value if value > 0 else None for value in values]
-    filled = [index for index, value in enumerate(values) if value >= 0]
-    # Anchors: the longest chain of numbers that grow as their places do.
-    best: list[tuple[int, int]] = []  # length, previous position in filled
-    for i, place in enumerate(filled):
-        length, previous = 1, -1
-        for j in range(max(0, i - 60), i):
-            step = values[place] - values[filled[j]]
-            if values[place] > 0 and values[filled[j]] > 0 and step == i - j and best[j][0] + 1 > length:
-                length, previous = best[j][0] + 1, j
-        best.append((length if values[place] > 0 else 0, previous))
-    if not best:
-        return right
-    for i, place in enumerate(filled):
-        before = next((j for j in range(i - 1, -1, -1) if best[j][0] >= 2 or (best[j][0] == 1 and j == 0)), None)
-        after = next((j for j in range(i + 1, len(filled)) if best[j][0] >= 2), None)
-        if best[i][0] >= 2 or before is None:
-            continue
-        expected = values[filled[before]] + (i - before)
-        fits = after is not None and values[filled[after]] - values[filled[before]] == after - before
-        if fits or (after is None and i == len(filled) - 1):
-            right[place] = expected
-    return right
