@@ -7,6 +7,7 @@ PipelineError
 ├── ExtractionError           the file was read, but is not what was expected
 ├── ModelNotFoundError        a model folder is missing or damaged
 ├── DataError                 a line, a workbook or a settings file is malformed
+├── WriteError                an output file cannot be written (open elsewhere, read-only, disk full)
 └── StoreError                the store cannot be opened or is of another version
 
 Messages are written for the person at the keyboard: in Chinese, with the file, the page and the next step.
@@ -69,6 +70,10 @@ class ModelNotFoundError(PipelineError):
 
 class DataError(PipelineError):
     """A line of data, a workbook or a settings file is malformed."""
+
+
+class WriteError(PipelineError):
+    """An output file cannot be written: open in another program, read-only, or the disk is full."""
 
 
 class StoreError(PipelineError):

@@ -1,0 +1,130 @@
+"""Write-ups of one case sent by two units or in two years: alike in characters, figures and, if given, meaning."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.inventory.findings import numbers
+from pipeline.text import compact, normalise
+
+_BLOCK = 512
+_NEIGHBOURS = 30
+_QUOTED = re.compile(r"[“《「]([^”》」]{2,24})[”》」]|([A-Za-z][A-Za-z0-9\-]{1,20})")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two texts by their places in the list given, with the likeness from 0 to 1."""
+
+    first: int
+    second: int
+    similarity: float
+
+
+def _marks(text: str) -> set[str]:
+    """What a rewording keeps: figures, quoted phrases and Latin words."""
+    quoted = {compact(a or b).lower() for a, b in _QUOTED.findall(normalise(text))}
+    return numbers(text) | quoted
+
+
+def _shared(first: set[str], second: set[str], weight: dict[str, float]) -> tuple[float, float]:
+    """Weight of the marks two texts share: as a part of the smaller one's, and in all."""
+    both = sum(weight[mark] for mark in first & second)
+    least = min(sum(weight[mark] for mark in first), sum(weight[mark] for mark in second))
+    return (both / least if least else 0.0), both
+
+
+def find_pairs(texts: Sequence[str], threshold: float = 0.5, vectors: Any = None) -> list[Pair]:
+    """Return the pairs of texts that tell of one case, the likest first.
+
+    Likeness joins the cosine of character n-grams, the share of rare figures, quoted phrases and Latin words that
+    both hold, and, where given, the cosine of sentence vectors.
+
+    Args:
+        texts: a text a case, title included.
+        threshold: least likeness.
+        vectors: unit vectors of the texts, shape (texts, size), or None.
+
+    Example:
+        >>> a = "首批9户企业凭专利质押获得贷款5230万元，平均利率4.05%，处置周期压到90天。"
+        >>> b = "第一批共9家企业以专利出质，拿到5230万元贷款，利率平均4.05%，处置压缩到90天内。"
+        >>> c = "全年开行国际班列386列，运送邮件1100余万件，覆盖欧洲36国。"
+        >>> [(pair.first, pair.second) for pair in find_pairs([a, b, c])]
+        [(0, 1)]
+    """
+    import math
+
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if len(texts) < 2:
+        return []
+    plain = [compact(text) for text in texts]
+    if not any(plain):
+        return []
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, dtype=np.float32)
+    matrix = vectorizer.fit_transform(plain)
+    marks = [_marks(text) for text in texts]
+    spread = Counter(mark for group in marks for mark in group)
+    # A mark that half of all texts hold says nothing; one that two hold says much.
+    weight = {mark: math.log((len(texts) + 1) / count) + 0.1 for mark, count in spread.items()}
+    rare = math.log((len(texts) + 1) / 2) + 0.1
+    meaning = None if vectors is None else np.asarray(vectors, np.float32)
+    found: list[Pair] = []
+    seen: set[tuple[int, int]] = set()
+    todo: list[tuple[int, int, float]] = []
+    for start in range(0, len(texts), _BLOCK):
+        block = (matrix[start : start + _BLOCK] @ matrix.T).toarray()
+        places = np.arange(start, start + len(block))
+        block[np.arange(len(block)), places] = 0
+        # Only the nearest neighbours of each text are compared closely: most pairs are never looked at.
+        nearest = np.argsort(-block, axis=1)[:, :_NEIGHBOURS] if len(texts) > _NEIGHBOURS else None
+        for row in range(len(block)):
+            columns = range(len(texts)) if nearest is None else nearest[row].tolist()
+            todo += [(start + row, c, float(block[row, c])) for c in columns if block[row, c] >= threshold * 0.3]
+    for first, second, characters in todo:
+        pair = (min(first, second), max(first, second))
+        if first == second or pair in seen:
+            continue
+        seen.add(pair)
+        share, total = _shared(marks[first], marks[second], weight)
+        likeness = _join(characters, share, total / rare)
+        if meaning is not None:
+            likeness = 0.8 * likeness + 0.2 * max(0.0, min(1.0, float(meaning[first] @ meaning[second])))
+        if likeness >= threshold:
+            found.append(Pair(*pair, round(likeness, 3)))
+    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+
+
+def _join(characters: float, share: float, rare_marks: float) -> float:
+    """One likeness from the likeness of characters and the marks shared.
+
+    Marks count in full only where there are several: one figure in common is chance.
+    """
+    trust = min(1.0, rare_marks / 3.0)
+    return min(1.0, max(characters * 1.15 if characters > 0.6 else characters, characters + 0.55 * share * trust))
+
+
+def groups(count: int, pairs: Sequence[Pair]) -> list[int]:
+    """Return for each text the place of the first text of its group.
+
+    Example:
+        >>> groups(4, [Pair(0, 2, 0.9), Pair(2, 3, 0.8)])
+        [0, 1, 0, 0]
+    """
+    first = list(range(count))
+
+    def root(item: int) -> int:
+        while first[item] != item:
+            first[item] = first[first[item]]
+            item = first[item]
+        return item
+
+    for pair in pairs:
+        a, b = sorted((root(pair.first), root(pair.second)))
+        first[b] = a
+    return [root(item) for item in range(count)]

@@ -1,0 +1,235 @@
+"""One look at a snapshot: what persons decided laid over what the machine said, and everything found by id.
+
+All frames, totals and files are made from a View, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.inventory.findings import guess_kind
+from pipeline.records import Decision, Document, Evidence, Label, Link, Passage, Snapshot, Source, Task, content_id
+from pipeline.settings import Settings
+
+STATES = {
+    "model": "待核查",
+    "accepted": "同意",
+    "rejected": "不同意",
+    "moved": "改挂",
+    "received": "改挂而来",
+    "unsure": "存疑",
+}
+"""What became of a link, with the words shown."""
+
+
+@dataclass(frozen=True)
+class EffectiveLink:
+    """A link as it stands after all decisions.
+
+    state is a key of STATES; counts tells whether the passage is filed under the task.
+    """
+
+    link: Link
+    state: str = "model"
+    decision: Decision | None = None
+
+    @property
+    def counts(self) -> bool:
+        """True where the link is filed: of grade 2 and neither rejected nor moved away."""
+        return self.link.grade == 2 and self.state not in ("rejected", "moved")
+
+    @property
+    def id(self) -> str:
+        """A short id for workbooks; the letter keeps spreadsheets from taking it for a number."""
+        return link_id(self.link.passage, self.link.task)
+
+
+def link_id(passage: str, task: str) -> str:
+    """Return the id of a link in a workbook.
+
+    Example:
+        >>> link_id("p", "n#1")[0], len(link_id("p", "n#1"))
+        ('L', 13)
+    """
+    return "L" + content_id(passage, task)
+
+
+def overlay(
+    links: Iterable[Link], decisions: Sequence[Decision], texts: dict[str, str] | None = None
+) -> list[EffectiveLink]:
+    """Lay decisions over links; the last decision on a link holds.
+
+    A rejected link is kept but does not count; a moved one counts under the other task; an accepted one counts with
+    probability 1 by the reviewer; one that no model gave is added where a person accepts it.
+
+    Args:
+        links: what the machine said; of two on the same passage and task the more probable holds.
+        decisions: the oldest first.
+        texts: passages by id, for the evidence of links that only a person gave; None where they are not known.
+
+    Example:
+        >>> link = Link("p", "n#1", 0.6, Evidence(0, 1, "甲"), "linker")
+        >>> moved = Decision("p", "n#1", "moved", "王某", "2024-06-01T09:00:00+08:00", "n#2")
+        >>> [(e.link.task, e.state, e.counts) for e in overlay([link], [moved])]
+        [('n#1', 'moved', False), ('n#2', 'received', True)]
+    """
+    found: dict[tuple[str, str], EffectiveLink] = {}
+    for link in links:
+        key = (link.passage, link.task)
+        before = found.get(key)
+        if before is None or (link.grade, link.probability) > (before.link.grade, before.link.probability):
+            found[key] = EffectiveLink(link)
+    last = {(decision.passage, decision.task): i for i, decision in enumerate(decisions)}
+    for key, index in sorted(last.items(), key=lambda item: item[1]):
+        decision = decisions[index]
+        if texts is not None and decision.passage not in texts:
+            continue
+        target = (decision.passage, decision.moved_to) if decision.verdict == "moved" else key
+        old = found.get(key)
+        evidence = old.link.evidence if old else _whole((texts or {}).get(decision.passage, ""))
+        sure = Link(decision.passage, target[1], 1.0, evidence, decision.reviewer or "人工")
+        if decision.verdict == "accepted":
+            found[key] = EffectiveLink(sure, "accepted", decision)
+        elif decision.verdict == "moved" and decision.moved_to and target != key:
+            if old:
+                found[key] = EffectiveLink(old.link, "moved", decision)
+            # What was said of the target itself, before or after, stands over what follows from the move.
+            if last.get(target) is None:
+                found[target] = EffectiveLink(sure, "received", decision)
+        elif old:
+            state = "rejected" if decision.verdict == "rejected" else "unsure"
+            found[key] = EffectiveLink(old.link, state, decision)
+    return list(found.values())
+
+
+def _whole(text: str) -> Evidence:
+    return Evidence(0, len(text), text, "人工指定")
+
+
+@dataclass(frozen=True)
+class View:
+    """A snapshot with its indexes; make it once and hand it to every function of this package."""
+
+    snapshot: Snapshot
+    settings: Settings = field(default_factory=Settings)
+
+    @staticmethod
+    def of(source: Snapshot | View, settings: Settings | None = None) -> View:
+        """Return a view of a snapshot, or the view itself."""
+        if isinstance(source, View):
+            return source
+        return View(source, settings or Settings())
+
+    @functools.cached_property
+    def tasks(self) -> dict[str, Task]:
+        """Tasks by id, in the order of the notice."""
+        return {task.id: task for task in self.snapshot.notice.tasks}
+
+    @functools.cached_property
+    def passages(self) -> dict[str, Passage]:
+        """Passages by id, in reading order."""
+        return {passage.id: passage for passage in self.snapshot.passages}
+
+    @functools.cached_property
+    def passages_of(self) -> dict[str, list[Passage]]:
+        """Passages of each document, in reading order."""
+        found: dict[str, list[Passage]] = defaultdict(list)
+        for passage in self.snapshot.passages:
+            found[passage.document_id].append(passage)
+        return dict(found)
+
+    @functools.cached_property
+    def documents(self) -> dict[str, Document]:
+        """Documents by id; those that only their passages name are made from what the passages say of them."""
+        found = {document.id: document for document in self.snapshot.documents}
+        for passage in self.snapshot.passages:
+            if passage.document_id not in found:
+                found[passage.document_id] = Document(
+                    passage.document_id, "", "", (), title=passage.title, issuer=passage.issuer, date=passage.date,
+                    kind=passage.kind,
+                )  # fmt: skip
+        for identity, document in found.items():
+            if not document.kind:
+                headings = {h for passage in self.passages_of.get(identity, ()) for h in passage.heading}
+                found[identity] = dataclasses.replace(
+                    document, kind=guess_kind(document.title, document.number, headings)
+                )
+        return found
+
+    @functools.cached_property
+    def links(self) -> list[EffectiveLink]:
+        """All links as they stand, in reading order and by task; those to unknown tasks or passages are left out."""
+        texts = {identity: passage.text for identity, passage in self.passages.items()}
+        order = {identity: i for i, identity in enumerate(self.passages)}
+        number = {identity: i for i, identity in enumerate(self.tasks)}
+        known = [
+            link
+            for link in overlay(self.snapshot.links, self.snapshot.decisions, texts)
+            if link.link.task in number and link.link.passage in order
+        ]
+        return sorted(known, key=lambda e: (order[e.link.passage], number[e.link.task]))
+
+    @functools.cached_property
+    def counted(self) -> list[EffectiveLink]:
+        """The links that are filed."""
+        return [link for link in self.links if link.counts]
+
+    @functools.cached_property
+    def related_count(self) -> dict[str, int]:
+        """Number of links of each task that are near to it, but filed elsewhere."""
+        found: dict[str, int] = defaultdict(int)
+        for link in self.links:
+            if link.link.grade == 1 and link.state not in ("rejected", "moved"):
+                found[link.link.task] += 1
+        return dict(found)
+
+    @functools.cached_property
+    def links_of_task(self) -> dict[str, list[EffectiveLink]]:
+        """Filed links of each task."""
+        found: dict[str, list[EffectiveLink]] = {identity: [] for identity in self.tasks}
+        for link in self.counted:
+            found[link.link.task].append(link)
+        return found
+
+    @functools.cached_property
+    def links_of_document(self) -> dict[str, list[EffectiveLink]]:
+        """Filed links of each document."""
+        found: dict[str, list[EffectiveLink]] = defaultdict(list)
+        for link in self.counted:
+            found[self.passages[link.link.passage].document_id].append(link)
+        return dict(found)
+
+    @functools.cached_property
+    def labels(self) -> dict[tuple[str, str], Label]:
+        """The label that holds for each (target, scheme): the last one, which is a person's where there is one."""
+        return {(label.target, label.scheme): label for label in self.snapshot.labels}
+
+    def value(self, target: str, scheme: str) -> str:
+        """The class of a target, "" where it has none."""
+        label = self.labels.get((target, scheme))
+        return label.value if label else ""
+
+    def document_of(self, passage: str) -> Document:
+        """The document a passage stands in."""
+        return self.documents[self.passages[passage].document_id]
+
+    def date_of(self, passage: str) -> str:
+        """ISO date of what a passage says: its own, or its document's."""
+        return self.passages[passage].date or self.document_of(passage).date
+
+    def tasks_of(self, document: str) -> list[Task]:
+        """Tasks that a document is evidence for, in the order of the notice."""
+        linked = {link.link.task for link in self.links_of_document.get(document, ())}
+        return [task for identity, task in self.tasks.items() if identity in linked]
+
+    def of_kind(self, kind: str) -> list[Document]:
+        """Documents of a kind, in the order of the snapshot."""
+        return [document for document in self.documents.values() if document.kind == kind]
+
+    def place(self, passage: Passage) -> Source:
+        """Where a passage stands."""
+        return passage.source or Source(passage.document_id)
