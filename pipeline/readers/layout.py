@@ -46,25 +46,31 @@ def _visible(page: Page) -> list[Glyph]:
     """Drop invisible and angled characters, and the second printing of characters made bold by printing twice."""
     kept: list[Glyph] = []
     seen: dict[tuple[str, int, int], tuple[float, float]] = {}
+    right, bottom = page.width, page.height
     for glyph in page.glyphs:
-        angle = glyph.angle % 360.0
-        if glyph.invisible or 3.0 < angle < 357.0:
+        text, x, y, size = glyph.text, glyph.x, glyph.baseline, glyph.size
+        if glyph.invisible or 3.0 < glyph.angle % 360.0 < 357.0:
             continue
-        if not (-1.0 <= glyph.baseline <= page.height + glyph.size and -glyph.size <= glyph.x <= page.width):
+        if not (-1.0 <= y <= bottom + size and -size <= x <= right):
             continue
-        if not glyph.text.isspace():
-            step = max(1.0, glyph.size * 0.5)
-            place = (glyph.text, int(glyph.x / step), int(glyph.baseline / step))
-            near = 0.12 * glyph.size
+        if not text.isspace():
+            step = size if size > 1.0 else 1.0
+            across, down = x / step, y / step
+            column, row = int(across), int(down)
+            place = (text, column, row)
+            if across - column < 0.12 or across - column > 0.88 or down - row < 0.12 or down - row > 0.88:
+                places = [(text, column + dx, row + dy) for dx in (0, -1, 1) for dy in (0, -1, 1)]
+            else:
+                places = [place]
             twin = False
-            for dx in (-1, 0, 1):
-                for dy in (-1, 0, 1):
-                    other = seen.get((place[0], place[1] + dx, place[2] + dy))
-                    if other and abs(other[0] - glyph.x) < near and abs(other[1] - glyph.baseline) < near:
-                        twin = True
+            for near in places:
+                other = seen.get(near)
+                if other is not None and abs(other[0] - x) < 0.12 * step and abs(other[1] - y) < 0.12 * step:
+                    twin = True
+                    break
             if twin:
                 continue
-            seen[place] = (glyph.x, glyph.baseline)
+            seen[place] = (x, y)
         kept.append(glyph)
     return kept
 

@@ -39,17 +39,19 @@ class Line:
 def _text_of(glyphs: Sequence[Glyph]) -> str:
     """The characters of a line in order, a space where Latin words stand apart."""
     parts: list[str] = []
-    before: Glyph | None = None
+    end = 1e9  # where the character before ends; a space between them sets it far to the right
+    plain = False
     for glyph in glyphs:
-        if before is not None and not glyph.text.isspace() and not before.text.isspace():
-            gap = glyph.x - before.x - before.width
-            apart = (
-                gap > 0.22 * glyph.size if glyph.text.isascii() and before.text.isascii() else gap > 0.9 * glyph.size
-            )
-            if apart:
+        text = glyph.text
+        if text.isspace():
+            end = 1e9
+        else:
+            ascii_now = text.isascii()
+            gap = glyph.x - end
+            if gap > 0.22 * glyph.size and (gap > 0.9 * glyph.size or (ascii_now and plain)):
                 parts.append(" ")
-        parts.append(glyph.text)
-        before = glyph
+            end, plain = glyph.x + glyph.width, ascii_now
+        parts.append(text)
     return "".join(parts)
 
 

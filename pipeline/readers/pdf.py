@@ -127,7 +127,7 @@ def _glyphs_of(text_page: Any, count: int, frame: _Frame) -> list[Glyph]:
     x_ref, y_ref = ctypes.byref(x), ctypes.byref(y)
     get_unicode, get_origin = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetCharOrigin
     get_object, is_generated = pdfium.FPDFText_GetTextObject, pdfium.FPDFText_IsGenerated
-    void = ctypes.c_void_p
+    address = ctypes.addressof
     rows: list[tuple[str, float, float, tuple[float, float, bool, bool]]] = []
     high = 0
     for index in range(count):
@@ -145,7 +145,7 @@ def _glyphs_of(text_page: Any, count: int, frame: _Frame) -> list[Glyph]:
         if not get_origin(text_page, index, x_ref, y_ref):
             continue
         handle = get_object(text_page, index)
-        here = ctypes.cast(handle, void).value if handle else None
+        here = address(handle.contents) if handle else None
         if here != last_object or here is None:
             last_object = here
             style = styles.read(index, handle)
