@@ -65,7 +65,7 @@ def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
 
 def _tasks(arguments: argparse.Namespace) -> int:
     from pipeline.batch import load_notice
-    from pipeline.records import to_dict, to_frame, write_jsonl
+    from pipeline.records import to_dict, write_jsonl
 
     settings = _settings(arguments)
     notice = load_notice(arguments.notice, settings, _say)
@@ -90,13 +90,18 @@ def _tasks(arguments: argparse.Namespace) -> int:
         ]  # fmt: skip
         _print_table(rows, (5, 20, 60, 24, 24, 3))
     else:
-        from pipeline.inventory import TASK_COLUMNS, write_frame
+        from pipeline.inventory.task_table import write_task_csv, write_task_workbook
 
-        frame = to_frame(notice.tasks).rename(columns=TASK_COLUMNS)[list(TASK_COLUMNS.values())]
-        for column in frame.columns:
-            frame[column] = frame[column].map(lambda value: "、".join(value) if isinstance(value, tuple) else value)
-        target = arguments.output or (f"{Path(arguments.notice).stem}_任务.xlsx" if arguments.format == "xlsx" else "")
-        write_frame(frame, target or sys.stdout, arguments.format)
+        target = arguments.output
+        if arguments.format == "xlsx":
+            target = target or f"{Path(arguments.notice).stem}_任务.xlsx"
+            write_task_workbook(notice, target)
+        elif target:
+            # The mark at the start tells Excel and WPS that the file is UTF-8.
+            with Path(target).open("w", encoding="utf-8-sig", newline="") as file:
+                write_task_csv(notice, file)
+        else:
+            write_task_csv(notice, sys.stdout)
         if target:
             _say(f"已写 {target}")
     return 0
@@ -194,9 +199,20 @@ def _run(arguments: argparse.Namespace) -> int:
         today=arguments.date,
         progress=_say,
     )
-    from pipeline.inventory import summary_lines
+    from pipeline.inventory import totals
 
-    print("\n".join(summary_lines(result.snapshot)))
+    count = totals(result.snapshot, _settings(arguments))
+    notice = result.notice
+    print(f"{notice.number} {notice.title}".strip())
+    print(f"任务：{count['tasks']} 项，有进展证据 {count['with_evidence']} 项，已落实 {count['carried_out']} 项")
+    print(
+        f"亮灯：绿 {count['light_green']}，黄 {count['light_amber']}，红 {count['light_red']}，灰 {count['light_grey']}"
+    )
+    print(
+        f"关联：{count['documents']} 份文档、{count['passages']} 个段落，关联 {count['links']} 条，"
+        f"其中把握大、可直接签认 {count['sure_links']} 条"
+    )
+    print(f"案例：{count['cases']} 个；问题清单 {count['problems']} 条")
     print(f"文件：新读 {result.new}，未变 {result.known}，未能读取 {result.failed}；用时 {result.seconds:.0f} 秒")
     for name, path in result.files.items():
         print(f"  {name:<10} {path}")
@@ -208,7 +224,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     import datetime
 
-    from pipeline.inventory import export, filter_snapshot
+    from pipeline.inventory import FORMATS, export, filter_snapshot
     from pipeline.store import Store
 
     folder = Path(arguments.out)
@@ -219,7 +235,7 @@ def _export(arguments: argparse.Namespace) -> int:
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
     snapshot = filter_snapshot(snapshot, since=arguments.since, unit=arguments.unit)
-    files = export(snapshot, folder, formats=arguments.format or (), settings=_settings(arguments), progress=_say)
+    files = export(snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=_settings(arguments), progress=_say)
     for path in files.values():
         print(path)
     return 0
@@ -393,7 +409,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         action="append",
         choices=["xlsx", "html", "docx", "csv", "jsonl", "parquet"],
-        help="可重复；默认全部",
+        help="可重复；默认 xlsx、html、docx",
     )
     export.add_argument("--since", default="", help="只含该日期（YYYY-MM-DD）以来的文档")
     export.add_argument("--unit", default="", help="只含该单位牵头或配合的任务")

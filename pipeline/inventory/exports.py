@@ -125,7 +125,7 @@ def write_tables(
 
 def _write_table(frame: Any, format: str, path: Path) -> None:
     if format == "csv":
-        frame.map(_harmless).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        frame.map(harmless).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
     elif format == "parquet":
         frame.to_parquet(path, index=False)
     else:
@@ -134,7 +134,7 @@ def _write_table(frame: Any, format: str, path: Path) -> None:
                 file.write(json.dumps({key: _plain(value) for key, value in row.items()}, ensure_ascii=False) + "\n")
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

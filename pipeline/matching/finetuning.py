@@ -134,15 +134,16 @@ def _target(grades: Sequence[dict[int, int]], rows: Sequence[dict[int, int]], co
 
 
 def _batches(examples: Sequence[LabelledPassage], size: int, draw: random.Random) -> list[list[int]]:
-    """Split the examples into batches of one notice each, in random order."""
+    """Split the examples into batches of one notice each, in random order; texts of like length stand together."""
     by_notice: dict[str, list[int]] = {}
     for number, example in enumerate(examples):
         by_notice.setdefault(example.notice, []).append(number)
     batches = []
     for numbers in by_notice.values():
-        draw.shuffle(numbers)
-        count = max(1, round(len(numbers) / size))
-        batches += [numbers[i::count] for i in range(count)]
+        # Padding costs as much as text; a little disorder keeps the batches different from round to round.
+        order = sorted(numbers, key=lambda i: len(examples[i].passage.text) * draw.uniform(0.75, 1.25))
+        count = max(1, round(len(order) / size))
+        batches += [order[len(order) * i // count : len(order) * (i + 1) // count] for i in range(count)]
     draw.shuffle(batches)
     return batches
 
