@@ -13,6 +13,9 @@ from pipeline.text import compact, normalise
 
 _BLOCK = 512
 _NEIGHBOURS = 30
+_FEW = 400
+THRESHOLD = 0.38
+"""Least likeness of near-duplicates: reworded copies reach 0.4 to 0.9, other cases of one field 0.2."""
 _QUOTED = re.compile(r"[“《「]([^”》」]{2,24})[”》」]|([A-Za-z][A-Za-z0-9\-]{1,20})")
 
 
@@ -38,7 +41,7 @@ def _shared(first: set[str], second: set[str], weight: dict[str, float]) -> tupl
     return (both / least if least else 0.0), both
 
 
-def find_pairs(texts: Sequence[str], threshold: float = 0.5, vectors: Any = None) -> list[Pair]:
+def find_pairs(texts: Sequence[str], threshold: float = THRESHOLD, vectors: Any = None) -> list[Pair]:
     """Return the pairs of texts that tell of one case, the likest first.
 
     Likeness joins the cosine of character n-grams, the share of rare figures, quoted phrases and Latin words that
@@ -76,16 +79,7 @@ def find_pairs(texts: Sequence[str], threshold: float = 0.5, vectors: Any = None
     meaning = None if vectors is None else np.asarray(vectors, np.float32)
     found: list[Pair] = []
     seen: set[tuple[int, int]] = set()
-    todo: list[tuple[int, int, float]] = []
-    for start in range(0, len(texts), _BLOCK):
-        block = (matrix[start : start + _BLOCK] @ matrix.T).toarray()
-        places = np.arange(start, start + len(block))
-        block[np.arange(len(block)), places] = 0
-        # Only the nearest neighbours of each text are compared closely: most pairs are never looked at.
-        nearest = np.argsort(-block, axis=1)[:, :_NEIGHBOURS] if len(texts) > _NEIGHBOURS else None
-        for row in range(len(block)):
-            columns = range(len(texts)) if nearest is None else nearest[row].tolist()
-            todo += [(start + row, c, float(block[row, c])) for c in columns if block[row, c] >= threshold * 0.3]
+    todo = _neighbours(matrix, plain, threshold * 0.3)
     for first, second, characters in todo:
         pair = (min(first, second), max(first, second))
         if first == second or pair in seen:
@@ -98,6 +92,39 @@ def find_pairs(texts: Sequence[str], threshold: float = 0.5, vectors: Any = None
         if likeness >= threshold:
             found.append(Pair(*pair, round(likeness, 3)))
     return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+
+
+def _neighbours(matrix: Any, plain: Sequence[str], least: float) -> list[tuple[int, int, float]]:
+    """Return (text, text, cosine) of the pairs worth comparing closely: all of a few, the nearest of many."""
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    count = matrix.shape[0]
+    if count <= _FEW:
+        cosines = (matrix @ matrix.T).toarray()
+        rows, columns = np.nonzero(np.triu(cosines, 1) >= least)
+        return [(r, c, float(cosines[r, c])) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
+    # Rare n-grams alone find the neighbours: common ones would make every product dense.
+    rare = TfidfVectorizer(analyzer="char", ngram_range=(3, 4), min_df=2, max_df=max(20, count // 50), dtype=np.float32)
+    signs = rare.fit_transform(plain).tocsr()
+    found: list[tuple[int, int, float]] = []
+    for start in range(0, count, _BLOCK):
+        block = (signs[start : start + _BLOCK] @ signs.T).tocsr()
+        firsts: list[int] = []
+        seconds: list[int] = []
+        for row in range(block.shape[0]):
+            places = block.indices[block.indptr[row] : block.indptr[row + 1]]
+            values = block.data[block.indptr[row] : block.indptr[row + 1]]
+            nearest = places[np.argsort(-values, kind="stable")[: _NEIGHBOURS + 1]]
+            firsts += [start + row] * len(nearest)
+            seconds += nearest.tolist()
+        cosines = np.asarray(matrix[firsts].multiply(matrix[seconds]).sum(axis=1)).ravel()
+        found += [
+            (one, other, float(cosine))
+            for one, other, cosine in zip(firsts, seconds, cosines.tolist(), strict=True)
+            if one != other and cosine >= least
+        ]
+    return found
 
 
 def _join(characters: float, share: float, rare_marks: float) -> float:

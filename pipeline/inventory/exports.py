@@ -135,6 +135,12 @@ def _write_table(frame: Any, format: str, path: Path) -> None:
 
 
 def harmless(value: Any) -> Any:
+    """A cell of CSV that no spreadsheet takes for a formula.
+
+    Example:
+        >>> harmless("=1+1"), harmless("正文"), harmless(-3)
+        ("'=1+1", '正文', -3)
+    """
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

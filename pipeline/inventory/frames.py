@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.inventory.duplicates import find_pairs, groups
+from pipeline.inventory.duplicates import THRESHOLD, find_pairs, groups
 from pipeline.inventory.findings import PARTS, district, figures, firms, parts, replicability, risks
 from pipeline.inventory.lexicon import cues
 from pipeline.inventory.view import STATES, EffectiveLink, View
@@ -57,7 +57,7 @@ def build_inventory(
     documents: Iterable[Document] = (),
     labels: Iterable[Label] = (),
     vectors: Any = None,
-    threshold: float = 0.5,
+    threshold: float = THRESHOLD,
 ) -> pandas.DataFrame:
     """Return the inventory of cases, a row a case.
 
@@ -97,7 +97,7 @@ def build_inventory(
     return cases(View(snapshot), vectors=vectors, threshold=threshold)
 
 
-def cases(source: Snapshot | View, *, vectors: Any = None, threshold: float = 0.5) -> pandas.DataFrame:
+def cases(source: Snapshot | View, *, vectors: Any = None, threshold: float = THRESHOLD) -> pandas.DataFrame:
     """Return the inventory of cases of a snapshot, by date; see build_inventory."""
     view = View.of(source)
     found = sorted(view.of_kind("case"), key=lambda d: (d.date, d.title, d.id))

@@ -159,8 +159,12 @@ def _plots(results: Results) -> dict[str, str]:
     by_group = [
         (sheets.dimension_key(r), [float(r[f"light_{key}"]) for key in LIGHTS]) for r in bars("工作专班")
     ]  # fmt: skip
-    by_issuer = [(str(r["key"]), [float(r["links"])]) for r in bars("报送单位") if r["links"]]
-    by_district = [(str(r["key"]), [float(r["links"])]) for r in bars("区县") if r["links"]]
+
+    def sent(dimension: str) -> list[tuple[str, list[float]]]:
+        rows = [r for r in results.statistics.to_dict("records") if r["dimension"] == dimension and r["links"] > 0]
+        return [(str(r["key"]), [float(r["links"])]) for r in sorted(rows, key=lambda r: -r["links"])[:_BARS]]
+
+    by_issuer, by_district = sent("报送单位"), sent("区县")
     overall = [("全部任务", [float(results.totals[f"status_{key}"]) for key in STATUSES])]
     periods, counts, reached = _months(view)
     return {

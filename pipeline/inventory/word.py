@@ -30,6 +30,7 @@ _FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft Y
           "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Noto Serif CJK SC", "SimSun", "AR PL UMing CN")  # fmt: skip
 _NAME = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _MOST_TASKS = 40
+_MOST_PROGRESS = 200
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
@@ -189,13 +190,12 @@ def _blocks(results: Results, notes: _Notes) -> dict[str, Callable[[Any], None]]
 
     def progress(paragraph: Any) -> None:
         told = [row for row in ledger if row["links"] and row["latest"]]
-        told.sort(key=lambda row: (row["latest_date"], row["no"]), reverse=True)
-        for row in told[:_MOST_TASKS]:
+        for row in told[:_MOST_PROGRESS]:
             number = notes.cite(row["latest_title"], row["latest_issuer"], row["latest_date"], row["latest_page"])
-            _insert(paragraph, f"任务{row['no']}（{row['lead_units'] or '未列牵头单位'}，{STATUSES[row['status']]}）：",
-                    str(row["latest"]), number)  # fmt: skip
-        if len(told) > _MOST_TASKS:
-            _insert(paragraph, "", f"其余 {len(told) - _MOST_TASKS} 项任务的进展见任务台账。")
+            lead = row["lead_units"] or "未列牵头单位"
+            _insert(paragraph, f"任务 {row['no']}（{lead}，{STATUSES[row['status']]}）：", str(row["latest"]), number)
+        if len(told) > _MOST_PROGRESS:
+            _insert(paragraph, "", f"其余 {len(told) - _MOST_PROGRESS} 项任务的进展见任务台账。")
         if not told:
             _insert(paragraph, "", "尚未收到任务进展材料。")
 
@@ -350,6 +350,8 @@ def _table(paragraph: Any, heads: list[str], rows: list[list[str]], widths: list
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
     table.autofit = False
     paragraph._element.addprevious(table._element)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Cm(width)
     for index, values in enumerate([heads, *rows]):
         cells = table.rows[index].cells
         for cell, value, width in zip(cells, values, widths, strict=True):
@@ -384,11 +386,11 @@ def _plot(results: Results) -> bytes | None:
 
     known = {font.name for font in font_manager.fontManager.ttflist}
     font = next((name for name in _FONTS if name in known), None)
-    rows = [row for row in results.statistics.to_dict("records") if row["dimension"] == "牵头单位"][:16][::-1]
+    rows = [row for row in results.statistics.to_dict("records") if row["dimension"] == "牵头单位"][:14][::-1]
     if font is None or not rows:
         return None
     with mpl.rc_context({"font.family": [font, "DejaVu Sans"], "axes.unicode_minus": False}):
-        figure = Figure(figsize=(7.2, 0.6 + 0.29 * len(rows)), dpi=200)
+        figure = Figure(figsize=(7.2, 0.7 + 0.22 * len(rows)), dpi=200)
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         names = [str(row["key"]) for row in rows]
@@ -463,7 +465,8 @@ def make_template(path: str | Path) -> None:
         ("#四、案例", ["共收集与任务有关的案例{{案例}}个，去重后{{去重后案例}}个{{案例目标说明}}。", "{{案例介绍}}"]),
         ("#五、政策和项目清单", ["支持政策{{政策}}项，项目{{项目}}个。", "{{表格：政策}}", "{{表格：项目}}"]),
         ("#六、存在的问题", [
-            "{{红灯月数}}个月以上没有新材料或逾期的任务{{红灯}}项：", "{{表格：红灯任务}}", "材料中需关注的风险提示{{需关注的风险}}条：", "{{风险列表}}",
+            "{{红灯月数}}个月以上没有新材料或逾期的任务{{红灯}}项：", "{{表格：红灯任务}}",
+            "材料中需关注的风险提示{{需关注的风险}}条：", "{{风险列表}}",
             "材料读取和核对中的问题{{问题}}条，其中无法读取的文件{{无法读取的文件}}个：", "{{问题列表}}",
         ]),
         ("#资料来源", ["{{资料来源}}"]),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 32_000  # a cell holds 32,767
 _MOST_LINKS = 60_000  # a sheet holds 65,530 hyperlinks
 _MOST_URL = 2_000
+_MOST_LINES = 6
+_PAPER_WIDTH = 260
 _STREAMED = 3_000  # above so many links rows go to the disk as they are written
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
@@ -154,12 +156,14 @@ class _Workbook:
         sheet.freeze_panes(1, freeze)
         sheet.autofilter(0, 0, max(1, len(frame)), len(columns) - 1)
         sheet.set_landscape()
-        sheet.set_paper(9)
+        sheet.set_paper(8)  # A3: these are wide
         sheet.fit_to_pages(1, 0)
+        sheet.print_area(0, 0, max(1, len(frame)), _printed(columns))
         sheet.repeat_rows(0)
         sheet.set_footer("&C第 &P 页，共 &N 页")
         links = 0
         for number, row in enumerate(frame.to_dict("records"), 1):
+            sheet.set_row(number, _height(columns, row))
             for index, column in enumerate(columns):
                 links += self._cell(sheet, number, index, column, row, links < _MOST_LINKS)
         return sheet
@@ -263,6 +267,28 @@ class _Workbook:
         sheet.write_string(at, 0, _text(name), self.formats["bold"])
         sheet.write_string(at, 1, _text(value), self.formats[""])
         return at + 1
+
+
+def _printed(columns: list[Column]) -> int:
+    """The last column that still reads well on paper; what stands behind it is for the screen."""
+    room, last = float(_PAPER_WIDTH), 0
+    for index, column in enumerate(columns):
+        room -= column.width
+        if room < 0:
+            break
+        last = index
+    return last
+
+
+def _height(columns: list[Column], row: dict[Any, Any]) -> float:
+    """Height of a row in points: as many lines as its texts need, within bounds, so that sheets can be scanned."""
+    lines = 1
+    for column in columns:
+        value = row.get(column.name)
+        if isinstance(value, str) and value:
+            wide = sum(2 if ord(character) > 0x2E7F else 1 for character in value[:400])
+            lines = max(lines, -(-wide // int(column.width)), value.count("\n") + 1)
+    return 14.0 * min(lines, _MOST_LINES) + 3
 
 
 def source_url(path: str, page: Any, folder: Path) -> str:
