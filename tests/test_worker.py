@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LimitError, ReadError
+from pipeline.readers import worker
 from pipeline.readers.worker import read_bounded, read_many
 from pipeline.records import Document
 from pipeline.settings import Settings
@@ -46,6 +47,19 @@ def test_a_file_that_takes_too_much_memory_is_given_up(folder: Path) -> None:
     results = [result for _, result in read_many(folder, Settings(max_memory=100 * 2**20, max_characters=10**9))]
     assert isinstance(results[2], LimitError)
     assert isinstance(results[5], Document)
+
+
+def test_an_answer_that_makes_no_sense_ends_the_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A worker that sends what is no record of ours is ended at once, not waited for.
+    code = worker._CODE.replace(
+        "from pipeline.readers.worker import main; main()",
+        "import datetime, pipeline.readers.worker as w; "
+        "w._read = lambda path, settings: [datetime.date(2021, 8, 4)]; w.main()",
+    )
+    monkeypatch.setattr(worker, "_CODE", code)
+    ((_, result),) = read_many(folder / "0.txt")
+    assert isinstance(result, ReadError)
+    assert "无法识别" in result.reason
 
 
 def test_one_file_in_a_process_of_its_own(folder: Path) -> None:

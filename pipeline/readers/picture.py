@@ -161,7 +161,7 @@ def find_rules(mask: Any, text_height: float) -> tuple[list[tuple[float, float, 
             mean = area / max(1.0, width if is_across else height)
             if mean > thick or (height if is_across else width) > 3 * thick:
                 continue  # a picture or a filled area, no line
-            x, y = centres[index]
+            x, y = (float(value) for value in centres[index])
             candidates.append((True, left, y, left + width, y) if is_across else (False, x, top, x, top + height))
             labelled.append((labels, index))
     kept = _in_grids(candidates, text_height, mask.shape[1])

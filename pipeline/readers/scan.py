@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,8 +41,12 @@ def is_available() -> bool:
 
 @functools.cache
 def _engine() -> Any:
+    # onnxruntime for Linux reports its use to its maker unless it is told not to, before it is loaded.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
     from rapidocr import RapidOCR
 
+    onnxruntime.disable_telemetry_events()
     return RapidOCR(
         params={
             "Global.log_level": "critical",
@@ -344,6 +349,7 @@ def recognise_picture(image: Any, number: int, width: float, height: float, sett
     scale = width / grey.shape[1]
     glyphs = [glyph for line in kept for glyph in _glyphs(line, mask, scale)]
     glyphs += [glyph for line in head for glyph in _glyphs(line, red_mask, scale)]
+    width, height = float(width), float(height)
     return Page(
         number,
         width,

@@ -147,6 +147,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=os.name == "posix",
+            env=os.environ | {"ORT_DISABLE_TELEMETRY": "1"},
         )
         worker = cls(process)
 
@@ -198,7 +199,10 @@ class _Worker:
 
 
 def _crash(worker: _Worker) -> ReadError:
-    code = worker.process.wait()
+    try:
+        code = worker.process.wait(timeout=2.0)
+    except subprocess.TimeoutExpired:  # it lives, but what it said makes no sense
+        return ReadError(worker.path, "读取程序的回答无法识别", advice="请反馈该文件")
     how = f"信号 {-code}" if code < 0 else f"代码 {code}"
     return ReadError(worker.path, f"读取程序意外终止（{how}）", advice="文件可能已损坏，或内存不足")
 
