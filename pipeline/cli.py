@@ -70,7 +70,7 @@ def _tasks(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     notice = load_notice(arguments.notice, settings, _say)
     if arguments.debug_pictures:
-        from pipeline.readers.debug import draw_debug_pictures
+        from pipeline.readers.second_reading import draw_debug_pictures
 
         for picture in draw_debug_pictures(arguments.notice, arguments.debug_pictures):
             _say(f"已画 {picture}")
@@ -151,7 +151,7 @@ def _match(arguments: argparse.Namespace) -> int:
             _say(item.message)
             continue
         for prediction in item[2]:
-            out = {
+            out: dict[str, Any] = {
                 "pid": prediction.passage.id,
                 "candidates": [
                     {"task": task.no, "score": score} for task, score in prediction.candidates[: arguments.top]
@@ -235,7 +235,9 @@ def _export(arguments: argparse.Namespace) -> int:
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
     snapshot = filter_snapshot(snapshot, since=arguments.since, unit=arguments.unit)
-    files = export(snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=_settings(arguments), progress=_say)
+    files = export(
+        snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=_settings(arguments), progress=_say
+    )
     for path in files.values():
         print(path)
     return 0
@@ -368,7 +370,8 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command(
         "run", _run, "从头到尾：读文件、分类、关联，写出数据库、清单、台账和报告",
-        "  shidian run 来文/ 补充.pdf --notice 通知.pdf --out outputs/\n  shidian run 段落.jsonl --notice 通知.txt --date 2023-12-31",
+        "  shidian run 来文/ 补充.pdf --notice 通知.pdf --out outputs/\n"
+        "  shidian run 段落.jsonl --notice 通知.txt --date 2023-12-31",
     )  # fmt: skip
     run.add_argument("inputs", nargs="+", metavar="INPUT", help="文件、文件夹、JSONL，或 - 表示标准输入")
     run.add_argument("--notice", required=True, help="公文文件")
@@ -376,7 +379,8 @@ def _parser() -> argparse.ArgumentParser:
 
     tasks = command(
         "tasks", _tasks, "列出一份公文的任务",
-        "  shidian tasks 通知.pdf\n  shidian tasks 通知.pdf --format jsonl > tasks.jsonl\n  shidian tasks 通知.pdf --format xlsx -o 任务.xlsx",
+        "  shidian tasks 通知.pdf\n  shidian tasks 通知.pdf --format jsonl > tasks.jsonl\n"
+        "  shidian tasks 通知.pdf --format xlsx -o 任务.xlsx",
     )  # fmt: skip
     tasks.add_argument("notice", metavar="NOTICE", help="公文文件")
     tasks.add_argument("--format", choices=["table", "jsonl", "csv", "xlsx"], default="table")

@@ -75,7 +75,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table; row and column count from 0; confidence is below 1 where it was recognised from a picture."""
+    """One cell of a table; row and column count from 0; confidence is below 1 where it comes from a picture."""
 
     row: int
     column: int

@@ -73,8 +73,7 @@ def join_lines(lines: list[str]) -> str:
         '开展服务业试点 open data'
     """
     joined = ""
-    for line in lines:
-        line = line.strip()
+    for line in map(str.strip, lines):
         if (
             joined
             and line

@@ -12,6 +12,7 @@ from pipeline.evaluation import (
     tfidf_answers,
 )  # fmt: skip
 from pipeline.matching.corpus import LabelledPassage, read_labelled
+from pipeline.matching.scores import Answer, calibration_error, score_links
 from pipeline.records import Passage
 
 

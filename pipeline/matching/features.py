@@ -6,6 +6,7 @@ each other context: the neighbours, the rest of the document, its title and head
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,10 +148,38 @@ def _unit_features(passages: Sequence[Passage], tasks: Sequence[Task]) -> tuple[
 
 
 def _within(name: str, text: str) -> bool:
-    """Tell whether a short name stands in a text, its characters in order within a few of each other (科技 in 科学技术)."""
+    """Tell whether a short name stands in a text, or its characters near each other (科技 in 科学技术局)."""
     if name in text:
         return True
-    return len(name) <= 4 and bool(re.search(".{0,2}".join(map(re.escape, name)) + ".{0,6}(?:局|委|厅|办)", text))  # fmt: skip
+    spread = ".{0,2}".join(map(re.escape, name))
+    return len(name) <= 4 and bool(re.search(f"{spread}.{{0,6}}(?:局|委|厅|办)", text))
+
+
+def _context(
+    passages: Sequence[Passage], likeness: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean likeness of the neighbours, of the rest of the document, the place in it, and who is alone."""
+    count = len(passages)
+    ids = [passage.document_id for passage in passages]
+    near = np.zeros((count, 2), bool)
+    near[1:, 0] = [a == b for a, b in itertools.pairwise(ids)]
+    near[:-1, 1] = near[1:, 0]
+    before, after = np.roll(likeness, 1, axis=0), np.roll(likeness, -1, axis=0)
+    weight = near.sum(1, keepdims=True)
+    mean = likeness.mean(1, keepdims=True)
+    neighbours = np.where(weight > 0, (before * near[:, :1] + after * near[:, 1:]) / np.maximum(weight, 1), mean)
+    documents: dict[str, list[int]] = {}
+    for row, identity in enumerate(ids):
+        documents.setdefault(identity, []).append(row)
+    rest = np.empty_like(likeness)
+    position, alone = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    for rows in documents.values():
+        if len(rows) == 1:
+            rest[rows], alone[rows] = mean[rows], 1
+            continue
+        rest[rows] = (likeness[rows].sum(0) - likeness[rows]) / (len(rows) - 1)
+        position[rows] = np.arange(len(rows)) / (len(rows) - 1)
+    return neighbours, rest, position, alone
 
 
 def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Likeness, chosen: np.ndarray) -> np.ndarray:
@@ -162,33 +191,8 @@ def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Liken
         likeness: of all passages with all tasks.
         chosen: the candidates' columns, shape (passages, candidates).
     """
-    count = len(passages)
-    same = np.array(
-        [
-            [a.document_id == b.document_id for b in (passages[max(0, i - 1)], passages[min(count - 1, i + 1)])]
-            for i, a in enumerate(passages)
-        ]
-    )
-    same[0, 0] = same[-1, 1] = False
     both = (likeness.tuned + likeness.titled) / 2
-    before, after = np.roll(both, 1, axis=0), np.roll(both, -1, axis=0)
-    weight = same.sum(1, keepdims=True)
-    neighbours = np.where(
-        weight > 0, (before * same[:, :1] + after * same[:, 1:]) / np.maximum(weight, 1), both.mean(1, keepdims=True)
-    )
-    documents: dict[str, list[int]] = {}
-    for row, passage in enumerate(passages):
-        documents.setdefault(passage.document_id, []).append(row)
-    document = np.empty_like(both)
-    position = np.zeros(count, np.float32)
-    alone = np.zeros(count, np.float32)
-    for rows in documents.values():
-        total = both[rows].sum(0)
-        document[rows] = (
-            (total - both[rows]) / max(1, len(rows) - 1) if len(rows) > 1 else both[rows].mean(1, keepdims=True)
-        )
-        position[rows] = np.arange(len(rows)) / max(1, len(rows) - 1)
-        alone[rows] = len(rows) == 1
+    neighbours, document, position, alone = _context(passages, both)
     issuer, lead, coop = _unit_features(passages, tasks)
     texts = [passage.text for passage in passages]
     ones = np.ones((1, both.shape[1]), np.float32)

@@ -1,0 +1,200 @@
+"""The command line as a process, on real files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTICE = ROOT / "corpus" / "notices" / "渝府发〔2021〕19号.txt"
+
+
+def shidian(*arguments, text=None, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        input=text, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr[-2000:]
+    return done.stdout, done.stderr
+
+
+def test_tasks_in_every_format(tmp_path):
+    out, err = shidian("tasks", NOTICE, "--format", "jsonl")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert len(rows) == 86
+    assert rows[0]["no"] == 1
+    assert rows[0]["source"]["row"]
+    assert "86 项任务" in err
+    out, _ = shidian("tasks", NOTICE, "--format", "csv")
+    assert out.splitlines()[0].startswith("序号,")
+    out, _ = shidian("tasks", NOTICE)
+    assert len(out.splitlines()) == 87
+    target = tmp_path / "任务.xlsx"
+    shidian("tasks", NOTICE, "--format", "xlsx", "-o", target)
+    import openpyxl
+
+    sheet = openpyxl.load_workbook(target).active
+    assert sheet.max_row == 87
+    assert sheet.freeze_panes == "A2"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("没有.pdf", None, "找不到"),
+        ("空.txt", b"", "空"),
+        ("无表.txt", "关于开展工作的通知\n\n请各单位认真落实。\n".encode(), "任务"),
+        ("未知.bin", bytes(range(256)) * 8, "格式"),
+        ("别的表.txt", "通知\n\n| 名称 | 数量 |\n|--|--|\n| 甲 | 1 |\n".encode(), "任务"),
+    ],
+)
+def test_a_bad_notice_is_one_line_that_names_the_file(tmp_path, name, content, says):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    out, err = shidian("tasks", path, code=1)
+    assert out == ""
+    message = err.strip().splitlines()[-1]
+    assert name in message
+    assert says in message
+    assert "Traceback" not in err
+
+
+def test_bad_arguments_and_settings(tmp_path):
+    _, err = shidian("tasks", code=2)
+    assert "--help" in err
+    settings = tmp_path / "s.toml"
+    settings.write_text("max_page = 3", encoding="utf-8")
+    _, err = shidian("tasks", NOTICE, "--settings", settings, code=1)
+    assert "max_page" in err
+
+
+def test_classify_refuses_lines_without_text(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": "1"}\n', encoding="utf-8")
+    _, err = shidian("classify", path, code=1)
+    assert "第1条" in err
+
+
+@pytest.mark.slow
+def test_classify_from_standard_input():
+    lines = [
+        {"id": "a", "text": "允许外商独资设立综合医院。"},
+        {"id": "b", "text": ""},
+        {"id": "c", "text": "好" * 3000},
+    ]
+    out, _ = shidian("classify", "-", text="\n".join(json.dumps(line) for line in lines))
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["id"] for row in rows] == ["a", "b", "c"]
+    assert rows[0]["sector"] == "health"
+    assert rows[0]["reform"] == "market_access"
+    assert {f"{scheme}_probability" for scheme in ("sector", "reform", "group", "stri")} <= rows[0].keys()
+    assert rows[1]["sector_probability"] < 0.5
+
+
+@pytest.mark.slow
+def test_match_gives_back_the_given_ids():
+    document = {
+        "doc_id": "D1", "kind": "progress", "title": "2023年工作总结", "issuer": "市商务委", "date": "2023-12-30",
+        "passages": [
+            {"pid": "D1-1", "text": "一家新加坡资本的旅行社拿到出境游许可，已组团赴泰国，台湾线路不在其列。", "links": "ignored"},
+            {"pid": "D1-2", "text": "示例文件，内容为虚构"},
+        ],
+    }  # fmt: skip
+    out, _ = shidian("match", "-", "--notice", NOTICE, "--top", "10", text=json.dumps(document))
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["pid"] for row in rows] == ["D1-1", "D1-2"]
+    assert len(rows[0]["candidates"]) == 10
+    assert rows[0]["candidates"][0]["task"] == 55
+    assert [link["task"] for link in rows[0]["links"]] == [55]
+    link = rows[0]["links"][0]
+    assert 0.5 <= link["probability"] <= 1
+    assert link["evidence"]["text"] in document["passages"][0]["text"]
+    assert rows[1]["links"] == []
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One run over the sample reports and three bad files."""
+    folder = tmp_path_factory.mktemp("run")
+    bad = folder / "来文"
+    bad.mkdir()
+    (bad / "空.docx").write_bytes(b"")
+    (bad / "坏.pdf").write_bytes(b"%PDF-1.7\ngarbage")
+    (bad / "说明.txt").write_text("=1+1 关于试点工作的说明\n\n一家外资仲裁机构在渝设立业务机构。\n", encoding="utf-8")
+    out, err = shidian(
+        "run",
+        ROOT / "corpus" / "reports",
+        bad,
+        "--notice",
+        NOTICE,
+        "--out",
+        folder / "out",
+        "--date",
+        "2024-01-31",
+        code=1,
+    )
+    return folder / "out", out, err
+
+
+@pytest.mark.slow
+def test_run_writes_files_that_open_and_agree(outputs):
+    import openpyxl
+
+    folder, out, err = outputs
+    assert "未能读取 2" in out
+    book = openpyxl.load_workbook(folder / "inventory.xlsx")
+    assert {"案例清单", "任务台账", "链接明细", "问题清单"} <= set(book.sheetnames)
+    problems = [[str(cell.value or "") for cell in row] for row in book["问题清单"].iter_rows()]
+    for name in ("空.docx", "坏.pdf"):
+        assert any(name in "".join(row) for row in problems), name
+    assert not [cell.coordinate for sheet in book for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
+    ledger = book["任务台账"]
+    numbers = [row[0].value for row in ledger.iter_rows() if isinstance(row[0].value, int | float)]
+    assert len(numbers) == 86
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "<script src" not in html
+
+
+@pytest.mark.slow
+def test_a_second_run_reads_nothing_again_and_changes_nothing(outputs):
+    import sqlite3
+
+    folder, _, _ = outputs
+
+    def content():
+        with sqlite3.connect(folder / "shidian.sqlite") as connection:
+            return connection.execute("SELECT * FROM links ORDER BY 1, 2, 3").fetchall()
+
+    before = content()
+    assert before
+    out, _ = shidian(
+        "run", ROOT / "corpus" / "reports", folder.parent / "来文", "--notice", NOTICE, "--out", folder,
+        "--date", "2024-01-31", code=1,
+    )  # fmt: skip
+    assert "新读 0" in out
+    assert content() == before
+    out, _ = shidian("export", "--out", folder, "--format", "csv", "--since", "2023-01-01")
+    assert "tables" in out
+
+
+@pytest.mark.slow
+def test_nothing_reaches_the_network(tmp_path):
+    """The main job runs with every socket refused."""
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise OSError('network refused by the test')\n"
+        "socket.socket.connect = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse\n"
+        "from pipeline.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    report = next((ROOT / "corpus" / "reports").glob("*.txt"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", str(report), "--notice", str(NOTICE), "--out", str(tmp_path)],
+        capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "inventory.xlsx").exists()
