@@ -225,7 +225,7 @@ def write_number(number: int, form: str) -> str:
 class _Walker:
     """Walks the body once and makes the blocks."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         path: str,
         document_id: str,

@@ -7,6 +7,7 @@ and the ruling lines of the picture are handed over as rules.
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import itertools
 import os
@@ -43,10 +44,9 @@ def is_available() -> bool:
 def _engine() -> Any:
     # onnxruntime for Linux reports its use to its maker unless it is told not to, before it is loaded.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
     from rapidocr import RapidOCR
 
-    onnxruntime.disable_telemetry_events()
+    importlib.import_module("onnxruntime").disable_telemetry_events()
     return RapidOCR(
         params={
             "Global.log_level": "critical",
