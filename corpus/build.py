@@ -70,7 +70,9 @@ def notice_blocks(text: str) -> list[str | list[list[str]]]:
             if rows and cells[0] == "序号":
                 continue
             if rows and not cells[0] and rows[-1][0]:  # a row broken by a page; a character may be doubled there
-                rows[-1] = [a + (b[1:] if a and b and a[-1] == b[0] else b) for a, b in zip(rows[-1], cells, strict=True)]
+                rows[-1] = [
+                    a + (b[1:] if a and b and a[-1] == b[0] else b) for a, b in zip(rows[-1], cells, strict=True)
+                ]
             else:
                 rows.append(cells)
             continue

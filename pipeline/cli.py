@@ -70,9 +70,11 @@ def _tasks(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     notice = load_notice(arguments.notice, settings, _say)
     if arguments.debug_pictures:
+        from pipeline.readers import read_document
         from pipeline.readers.second_reading import draw_debug_pictures
 
-        for picture in draw_debug_pictures(arguments.notice, arguments.debug_pictures):
+        tables = read_document(arguments.notice, settings).tables
+        for picture in draw_debug_pictures(arguments.notice, arguments.debug_pictures, tables):
             _say(f"已画 {picture}")
     _say(f"{notice.title or arguments.notice} {notice.number} {notice.date}：{len(notice.tasks)} 项任务")
     for problem in notice.problems:
@@ -319,7 +321,18 @@ def _train(arguments: argparse.Namespace) -> int:
     def progress(message: str) -> None:
         _say(f"[{time.monotonic() - started:6.0f} 秒] {message}")
 
-    if arguments.what == "linker":
+    if arguments.decisions:
+        if arguments.what != "linker":
+            raise DataError("--decisions 只用于 shidian train linker。")
+        from pipeline.matching.feedback import refine_linker
+        from pipeline.store import Store
+
+        keep = Store(arguments.decisions if "://" in arguments.decisions else _existing(arguments.decisions))
+        snapshot = keep.snapshot(_choose_notice(keep, arguments.notice))
+        for when, groups in refine_linker(snapshot, arguments.out, progress).items():
+            for group, figures in groups.items():
+                print(f"{when:<6} {group:<15} link_f1 {figures['link_f1']:.3f} hit@1 {figures['hit@1']:.3f}")
+    elif arguments.what == "linker":
         from pipeline.matching.training import train_linker
 
         train_linker(arguments.corpus, arguments.out, model=arguments.model or "", progress=progress)
@@ -446,12 +459,18 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command(
         "train", _train, "用 corpus/training 的语料重新训练分类或关联模型",
-        "  shidian train linker\n  shidian train classifier --out models/classifier",
+        "  shidian train linker\n  shidian train linker --decisions outputs/shidian.sqlite\n  shidian train classifier",
     )  # fmt: skip
     train.add_argument("what", choices=["linker", "classifier"])
     train.add_argument("--corpus", default="corpus", help="语料目录，默认 corpus")
     train.add_argument("--out", default="", help="模型目录，默认 models/ 下同名目录")
-    shared(train, "--model")
+    train.add_argument(
+        "--decisions",
+        default="",
+        metavar="STORE",
+        help="只用该库（outputs/shidian.sqlite 或 URL）中的审核意见改进判定，数分钟",
+    )
+    shared(train, "--model", "--notice")
     return parser
 
 

@@ -1,6 +1,7 @@
 """What tests share: paths, and an encoder that is made in memory."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ class HashingEncoder:
     def encode(self, texts, kind="query", progress=None):
         vectors = np.zeros((len(texts), 256), np.float32)
         for row, text in enumerate(texts):
-            for pair in zip(text, text[1:], strict=False):
-                vectors[row, hashlib.md5("".join(pair).encode()).digest()[0]] += 1  # noqa: S324
+            for pair in itertools.pairwise(text):
+                vectors[row, hashlib.md5("".join(pair).encode()).digest()[0]] += 1
             vectors[row, 0] += 1e-3
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 

@@ -19,4 +19,5 @@ def strip(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(any([strip(Path(name)) for name in sys.argv[1:]]))
+    changed = [name for name in sys.argv[1:] if strip(Path(name))]
+    sys.exit(bool(changed))

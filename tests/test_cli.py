@@ -14,7 +14,7 @@ NOTICE = ROOT / "corpus" / "notices" / "渝府发〔2021〕19号.txt"
 def shidian(*arguments, text=None, code=0):
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        input=text, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600,
+        input=text, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr[-2000:]
     return done.stdout, done.stderr
@@ -143,7 +143,7 @@ def outputs(tmp_path_factory):
 def test_run_writes_files_that_open_and_agree(outputs):
     import openpyxl
 
-    folder, out, err = outputs
+    folder, out, _ = outputs
     assert "未能读取 2" in out
     book = openpyxl.load_workbook(folder / "inventory.xlsx")
     assert {"案例清单", "任务台账", "链接明细", "问题清单"} <= set(book.sheetnames)
@@ -194,7 +194,7 @@ def test_nothing_reaches_the_network(tmp_path):
     report = next((ROOT / "corpus" / "reports").glob("*.txt"))
     done = subprocess.run(
         [sys.executable, "-c", code, "run", str(report), "--notice", str(NOTICE), "--out", str(tmp_path)],
-        capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600,
+        capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "inventory.xlsx").exists()

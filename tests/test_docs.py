@@ -45,5 +45,7 @@ def test_links_between_documents_lead_somewhere():
 @pytest.mark.slow
 def test_the_lines_of_python_in_the_readme_run():
     block = re.search(r"```python\n(.*?)```", README, re.S).group(1)
-    done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -8,9 +8,13 @@ import sys
 import pytest
 
 from pipeline.evaluation import (
-    Answer, calibration_error, check_floors, gold_digest, gold_task_records, read_gold_tasks, score_links, score_tasks,
+    check_floors,
+    gold_digest,
+    gold_task_records,
+    read_gold_tasks,
+    score_tasks,
     tfidf_answers,
-)  # fmt: skip
+)
 from pipeline.matching.corpus import LabelledPassage, read_labelled
 from pipeline.matching.scores import Answer, calibration_error, score_links
 from pipeline.records import Passage

@@ -144,3 +144,33 @@ def test_the_real_linker_links_and_abstains(corpus):
     assert not predictions[1].links
     assert not predictions[2].links
     assert all(0 <= score <= 1 for p in predictions for _, score in p.candidates)
+
+
+def test_decisions_become_examples():
+    from pipeline.matching.feedback import decided_grades
+    from pipeline.records import Decision, Notice, Snapshot
+
+    notice = Notice("n", "", "", "", "", "", (), (), (), tuple(TASKS))
+    said = [
+        Decision("p1", "n#1", "rejected", "甲", "2024-01-01T09:00:00+08:00"),
+        Decision("p1", "n#1", "accepted", "乙", "2024-01-02T09:00:00+08:00"),
+        Decision("p2", "n#1", "moved", "甲", "2024-01-01T09:00:00+08:00", moved_to="n#2"),
+        Decision("p3", "n#3", "unsure", "甲", "2024-01-01T09:00:00+08:00"),
+        Decision("p4", "n#4", "rejected", "甲", "2024-01-01T09:00:00+08:00"),
+    ]
+    known = decided_grades(Snapshot(notice, decisions=tuple(said)))
+    assert known == {"p1": {"n#1": 2}, "p2": {"n#2": 2, "n#1": 0}, "p4": {"n#4": 0}}
+
+
+def test_held_examples_come_back_from_disk(tmp_path, encoder):
+    from pipeline.matching.training import load_scored, save_scored
+
+    examples = [example("d1", "n", {1: 2}), example("d2", "n", {}, text="新建农村公路。")]
+    scored = score_notice("n", TASKS, examples, encoder, encoder, 3)
+    save_scored([scored], tmp_path / "held.npz")
+    (back,) = load_scored(tmp_path / "held.npz")
+    assert np.allclose(back.values, scored.values, atol=2e-3, rtol=2e-3)
+    assert (back.grades == scored.grades).all()
+    assert [e.grades for e in back.examples] == [{1: 2}, {}]
+    with pytest.raises(ModelNotFoundError):
+        load_scored(tmp_path / "none.npz")

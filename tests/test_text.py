@@ -1,11 +1,24 @@
 """Chinese text: widths, numerals, dates, units, sentences."""
 
+import datetime
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.text import (
-    clauses, clean, compact, find_dates, join_lines, normalise, parse_date, parse_numeral, sentences, split_units, words,
+    clauses,
+    clean,
+    compact,
+    find_dates,
+    join_lines,
+    normalise,
+    parse_date,
+    parse_numeral,
+    sentences,
+    split_units,
+    words,
 )  # fmt: skip
 
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=80)
@@ -47,7 +60,7 @@ def test_chinese_numerals_below_a_hundred(number):
     assert parse_numeral(written) == number
 
 
-@given(st.dates(min_value=__import__("datetime").date(1950, 1, 1), max_value=__import__("datetime").date(2099, 12, 31)))
+@given(st.dates(min_value=datetime.date(1950, 1, 1), max_value=datetime.date(2099, 12, 31)))
 def test_dates_come_back(day):
     for form in (
         f"{day.year}年{day.month}月{day.day}日",
@@ -84,7 +97,7 @@ def test_no_units(text):
 def test_spans_are_in_order_and_within(text):
     for spans in (sentences(text), clauses(text)):
         assert all(0 <= a < b <= len(text) for a, b in spans)
-        assert all(x[1] <= y[0] for x, y in zip(spans, spans[1:], strict=False))
+        assert all(x[1] <= y[0] for x, y in itertools.pairwise(spans))
 
 
 def test_words_know_the_terms_of_the_field():

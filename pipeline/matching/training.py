@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
+from pipeline.errors import ModelNotFoundError
 from pipeline.matching.corpus import LabelledPassage, read_labelled, read_tasks
 from pipeline.matching.features import NAMES, TaskIndex, candidates, features
 from pipeline.matching.finetuning import FinetuningOptions, finetune
+from pipeline.matching.scores import Answer, score_links
 from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import save_model
-from pipeline.records import Task
+from pipeline.records import Passage, Task
 from pipeline.settings import Settings
 from pipeline.text import clean
 
@@ -79,19 +81,28 @@ def score_notice(
     return Scored(notice, list(examples), values, grades, numbers)
 
 
-def train_decision(scored: Sequence[Scored], seed: int = 0) -> Any:
+Rows = tuple[np.ndarray, np.ndarray]
+"""Features (candidates x features) and their grades."""
+
+
+def train_decision(scored: Sequence[Scored], seed: int = 0, more: Sequence[Rows] = ()) -> Any:
     """Return the classifier of candidates into 0 (no), 1 (related), 2 (carries out).
 
     Gradient boosting and logistic regression vote with their probabilities: either alone ranks or calibrates worse
     where whole notices of the held passages are left out.
+
+    Args:
+        scored: held passages.
+        seed: of the boosting.
+        more: further rows to learn from.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    values = np.concatenate([item.values.reshape(-1, len(NAMES)) for item in scored])
-    grades = np.concatenate([item.grades.ravel() for item in scored])
+    values = np.concatenate([item.values.reshape(-1, len(NAMES)) for item in scored] + [rows for rows, _ in more])
+    grades = np.concatenate([item.grades.ravel() for item in scored] + [known for _, known in more])
     boosting = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=180,
@@ -104,37 +115,82 @@ def train_decision(scored: Sequence[Scored], seed: int = 0) -> Any:
     return VotingClassifier([("boosting", boosting), ("linear", linear)], voting="soft").fit(values, grades)
 
 
-def leave_notices_out(scored: Sequence[Scored], seen: set[str], threshold: float, seed: int = 0) -> dict[str, Any]:
-    """Return link figures on the held passages, each notice decided by what was learnt on the others.
+def leave_notices_out(
+    scored: Sequence[Scored],
+    seen: Iterable[str],
+    threshold: float,
+    seed: int = 0,
+    more: Sequence[Rows] = (),
+    folds: int = 4,
+) -> dict[str, dict[str, float]]:
+    """Return link figures on the held passages, each notice decided by what was learnt without it.
 
     Args:
         scored: held passages, scored by the first adapter.
         seen: notices of which the first adapter has seen other documents.
         threshold: least probability of a link that is filed.
         seed: of the decision.
+        more: further rows to learn from.
+        folds: parts that the notices are dealt into.
 
     Returns:
-        Figures of evaluation.score_links (without the status) for "unseen notices" and "seen notices".
+        Figures of score_links (without the status) for "unseen notices" and "seen notices".
     """
-    from pipeline.matching.scores import Answer, score_links
-
     answers: dict[str, tuple[list[LabelledPassage], list[Answer]]] = {}
-    for item in scored:
-        others = [other for other in scored if other.notice != item.notice]
+    known = set(seen)
+    for fold in range(min(folds, len(scored))):
+        held = [item for place, item in enumerate(scored) if place % folds == fold]
+        others = [item for place, item in enumerate(scored) if place % folds != fold]
         if not others:
             continue
-        grades = train_decision(others, seed).predict_proba(item.values.reshape(-1, len(NAMES)))[:, 2]
-        group = answers.setdefault("seen notices" if item.notice in seen else "unseen notices", ([], []))
-        for example, numbers, row in zip(item.examples, item.numbers, grades.reshape(item.grades.shape), strict=True):
-            order = np.argsort(-row, kind="stable")
-            links = [(int(numbers[k]), float(row[k])) for k in order if row[k] >= threshold]
-            group[0].append(example)
-            group[1].append(Answer([int(numbers[k]) for k in order], links))
-    figures = {name: score_links(*group) for name, group in answers.items()}
+        decision = train_decision(others, seed, more)
+        for item in held:
+            grades = decision.predict_proba(item.values.reshape(-1, len(NAMES)))[:, 2].reshape(item.grades.shape)
+            group = answers.setdefault("seen notices" if item.notice in known else "unseen notices", ([], []))
+            for example, numbers, row in zip(item.examples, item.numbers, grades, strict=True):
+                order = np.argsort(-row, kind="stable")
+                links = [(int(numbers[k]), float(row[k])) for k in order if row[k] >= threshold]
+                group[0].append(example)
+                group[1].append(Answer([int(numbers[k]) for k in order], links))
     return {
-        name: {key: round(value, 4) for key, value in values.items() if key != "status_acc"}
-        for name, values in figures.items()
+        name: {key: round(value, 4) for key, value in score_links(*group).items() if key != "status_acc"}
+        for name, group in answers.items()
     }
+
+
+def save_scored(scored: Sequence[Scored], path: str | Path) -> None:
+    """Save what the decision was learnt from, so that it can be learnt again together with an office's decisions."""
+    rows: dict[str, Any] = {
+        "values": np.concatenate([item.values for item in scored]).astype(np.float16),
+        "grades": np.concatenate([item.grades for item in scored]).astype(np.int8),
+        "numbers": np.concatenate([item.numbers for item in scored]).astype(np.int32),
+        "notices": np.array([item.notice for item in scored for _ in item.examples]),
+        "truth": np.array([json.dumps(example.grades) for item in scored for example in item.examples]),
+    }
+    np.savez_compressed(path, allow_pickle=False, **rows)
+
+
+def load_scored(path: str | Path) -> list[Scored]:
+    """Load what save_scored wrote; the passages come without their text.
+
+    Raises:
+        ModelNotFoundError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as rows:
+            values, grades, numbers = rows["values"].astype(np.float32), rows["grades"], rows["numbers"]
+            notices, truth = rows["notices"].tolist(), rows["truth"].tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelNotFoundError(f"{path}：无法读取（{error}）。请重新运行 shidian train linker。") from error
+    scored = []
+    for notice in dict.fromkeys(notices):
+        places = [place for place, name in enumerate(notices) if name == notice]
+        examples = [
+            LabelledPassage(Passage("", "", ""), notice, {int(no): g for no, g in json.loads(truth[i]).items()}, "")
+            for i in places
+        ]
+        scored.append(Scored(notice, examples, values[places], grades[places], numbers[places]))
+    return scored
 
 
 def train_linker(
@@ -170,18 +226,21 @@ def train_linker(
     progress("训练判定与进展状态")
     scored = score_held(notices, examples, base, Encoder(model, adapter=str(scratch / "first")))
     decision = train_decision(scored, options.seed)
+    known = sorted({example.notice for example in seen})
     status = StatusClassifier(base).fit([e.passage.text for e in examples], [e.status for e in examples])
     if target.exists():
         shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(scratch / "adapter", target / "adapter", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
     save_model(decision, target / "decision.skops")
+    save_scored(scored, target / "held.npz")
     save_model(
         {"vectorizer": status.vectorizer, "model": status.model, "centre": status.centre}, target / "status.skops"
     )
     config = {
         "version": 1,
-        "measured": leave_notices_out(scored, {e.notice for e in seen}, Settings().link_threshold, options.seed),
+        "measured": leave_notices_out(scored, known, Settings().link_threshold, options.seed),
+        "seen": known,
         "base": base.fingerprint().hex(),
         "features": list(NAMES),
         "options": dataclasses.asdict(options),
