@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Invented notices with tasks: drawn at random, the same for the same seed. Places, bodies and plans are made up."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """A notice and a layout as HTML (for WeasyPrint and Chromium), as PDF by reportlab, and as DOCX."""
 
 from __future__ import annotations
