@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.classification.features import TaskText, WordFeatures
+from pipeline.classification.features import TaskText, WordFeatures, read_task
 from pipeline.classification.schemes import SCHEMES, schemes
 from pipeline.records import read_jsonl
 
 if TYPE_CHECKING:
     from pipeline.classification import TaskClassifier
+
+Heads = dict[str, tuple[np.ndarray, np.ndarray]]
+
+DISAGREEMENT = {"sector": 0.05, "reform": 0.05, "group": 0.08, "stri": 0.12}
+"""How often two readers of the training tasks chose differently, each by the definitions alone (of 100 tasks)."""
 
 
 def read_training(corpus: str | Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -39,46 +46,86 @@ def definition_rows() -> tuple[list[TaskText], list[dict[str, str]]]:
     return rows, labels
 
 
+@dataclass
+class _Lesson:
+    """What there is to learn from: the tasks first, the class definitions after them (group "")."""
+
+    rows: list[TaskText]
+    labels: list[dict[str, str]]
+    groups: list[str]
+    classes: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, rows: Sequence[TaskText], labels: Sequence[dict[str, str]], groups: Sequence[str]) -> _Lesson:
+        """Find the classes and add their definitions."""
+        classes: dict[str, list[str]] = {}
+        for scheme in SCHEMES:
+            rank = {key: i for i, key in enumerate(schemes()[scheme])}
+            present = {item[scheme] for item in labels if scheme in item}
+            if len(present) > 1:
+                classes[scheme] = sorted(present, key=lambda key: (rank.get(key, len(rank)), key))
+        defined = [
+            (row, item)
+            for row, item in zip(*definition_rows(), strict=True)
+            if all(value in classes.get(scheme, ()) for scheme, value in item.items())
+        ]
+        return cls(
+            [*rows, *(row for row, _ in defined)],
+            [*labels, *(item for _, item in defined)],
+            [*groups, *("" for _ in defined)],
+            classes,
+        )
+
+
 def fit_heads(
     classifier: TaskClassifier, rows: Sequence[TaskText], labels: Sequence[dict[str, str]], groups: Sequence[str]
 ) -> None:
     """Fit both readers on all rows, the stack on what they say of notices that they did not see."""
-    order = {scheme: {key: i for i, key in enumerate(classes)} for scheme, classes in schemes().items()}
-    classifier.classes_ = {}
-    for scheme in SCHEMES:
-        present = {item[scheme] for item in labels if scheme in item}
-        if len(present) > 1:
-            rank = order.get(scheme, {})
-            classifier.classes_[scheme] = sorted(present, key=lambda key: (rank.get(key, len(rank)), key))
-    defined, defined_labels = definition_rows()
-    extra = [
-        i for i, item in enumerate(defined_labels) if all(v in classifier.classes_.get(k, ()) for k, v in item.items())
-    ]
-    rows = [*rows, *(defined[i] for i in extra)]
-    labels = [*labels, *(defined_labels[i] for i in extra)]
-    groups = [*groups, *("" for _ in extra)]
-
-    vectors = classifier._vectors(rows)
+    lesson = _Lesson.of(rows, labels, groups)
+    classifier.classes_ = lesson.classes
+    vectors = classifier._vectors(lesson.rows)
     classifier.centre_ = vectors.mean(0)
     vectors = (vectors - classifier.centre_) * classifier.vector_scale
-    fold = deal(groups, classifier.folds, classifier.seed)
-    out: dict[str, tuple[np.ndarray, np.ndarray]] = {
-        scheme: (np.zeros((len(rows), len(names))), np.zeros((len(rows), len(names))))
-        for scheme, names in classifier.classes_.items()
-    }
+    fold = deal(lesson.groups, classifier.folds, classifier.seed)
+    empty = {scheme: np.zeros((len(lesson.rows), len(names))) for scheme, names in lesson.classes.items()}
+    by_vector, by_words = empty, {scheme: logits.copy() for scheme, logits in empty.items()}
     for k in sorted(set(fold) - {-1}):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        words, heads = _fit_once(classifier, rows, labels, vectors, inside)
-        matrix = words.transform([rows[i] for i in outside])
-        for scheme, head in heads.items():
-            out[scheme][0][outside] = vectors[outside] @ head["vector"].T + head["vector_bias"]
-            out[scheme][1][outside] = matrix @ head["words"].T + head["words_bias"]
-    classifier.words_, classifier.heads_ = _fit_once(classifier, rows, labels, vectors, np.arange(len(rows)))
-    for scheme, names in classifier.classes_.items():
-        known = np.array([i for i in np.flatnonzero(fold >= 0) if scheme in labels[i]], np.int64)
-        truth = np.array([names.index(labels[i][scheme]) for i in known])
-        stack, floor = fit_stack([logits[known] for logits in out[scheme]], truth)
-        classifier.heads_[scheme] |= {"stack": stack, "floor": np.array([floor], np.float32)}
+        for found, heads, matrix in (
+            (by_vector, _fit_vectors(classifier, lesson, vectors, inside), vectors[outside]),
+            (by_words, *_fit_words(classifier, lesson, inside, outside)[1:]),
+        ):
+            for scheme, (weights, bias) in heads.items():
+                found[scheme][outside] = matrix @ weights.T + bias
+    everything = np.arange(len(lesson.rows))
+    known = np.flatnonzero(fold >= 0)
+    vector_heads = _fit_vectors(classifier, lesson, vectors, everything)
+    _assemble(classifier, lesson, vector_heads, by_vector, by_words, known)
+
+
+def _assemble(
+    classifier: TaskClassifier,
+    lesson: _Lesson,
+    vector_heads: Heads,
+    by_vector: dict[str, np.ndarray],
+    by_words: dict[str, np.ndarray],
+    unseen: np.ndarray,
+) -> None:
+    """Give the classifier its heads, words learnt from all rows and the stack from the unseen ones."""
+    words, word_heads, _ = _fit_words(classifier, lesson, np.arange(len(lesson.rows)))
+    classifier.words_, classifier.classes_, classifier.heads_ = words, lesson.classes, {}
+    for scheme, names in lesson.classes.items():
+        rows = np.array([i for i in unseen if scheme in lesson.labels[i]], np.int64)
+        truth = np.array([names.index(lesson.labels[i][scheme]) for i in rows], np.int64)
+        stack, floor = fit_stack([by_vector[scheme][rows], by_words[scheme][rows]], truth, DISAGREEMENT[scheme])
+        classifier.heads_[scheme] = {
+            "vector": vector_heads[scheme][0],
+            "vector_bias": vector_heads[scheme][1],
+            "words": word_heads[scheme][0],
+            "words_bias": word_heads[scheme][1],
+            "stack": stack,
+            "floor": np.array([floor], np.float32),
+        }
 
 
 def deal(groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
@@ -102,35 +149,36 @@ def deal(groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
     return np.array([place[group] for group in groups])
 
 
-def _fit_once(
-    classifier: TaskClassifier,
-    rows: Sequence[TaskText],
-    labels: Sequence[dict[str, str]],
-    vectors: np.ndarray,
-    inside: np.ndarray,
-) -> tuple[WordFeatures, dict[str, dict[str, np.ndarray]]]:
-    """Fit both readers on some of the rows."""
+def _regression(classifier: TaskClassifier, matrix: Any, truth: Sequence[str], names: Sequence[str]) -> Any:
+    """Fit one logistic regression; return its weights and bias in the order of names."""
     from sklearn.linear_model import LogisticRegression
 
-    # Each task twice, with and without units and section: the reader learns to do without them.
-    both = [rows[i] for i in inside] + [rows[i].bare() for i in inside]
-    words = WordFeatures().fit([rows[i] for i in inside])
-    matrix = words.transform(both)
+    model = LogisticRegression(C=classifier.inverse_regularisation, max_iter=1000, tol=1e-3)
+    return _aligned(model.fit(matrix, truth), names)
+
+
+def _fit_vectors(classifier: TaskClassifier, lesson: _Lesson, vectors: np.ndarray, inside: np.ndarray) -> Heads:
     heads = {}
-    for scheme, names in classifier.classes_.items():
-        known = np.array([scheme in labels[i] for i in inside])
-        truth = [labels[i][scheme] for i in inside[known]]
-        by_vector = LogisticRegression(C=classifier.inverse_regularisation, max_iter=3000)
-        by_vector.fit(vectors[inside[known]], truth)
-        by_words = LogisticRegression(C=classifier.inverse_regularisation, max_iter=3000)
-        by_words.fit(matrix[np.concatenate([known, known])], truth * 2)
-        heads[scheme] = {
-            "vector": _aligned(by_vector, names)[0],
-            "vector_bias": _aligned(by_vector, names)[1],
-            "words": _aligned(by_words, names)[0],
-            "words_bias": _aligned(by_words, names)[1],
-        }
-    return words, heads
+    for scheme, names in lesson.classes.items():
+        rows = [i for i in inside if scheme in lesson.labels[i]]
+        heads[scheme] = _regression(classifier, vectors[rows], [lesson.labels[i][scheme] for i in rows], names)
+    return heads
+
+
+def _fit_words(
+    classifier: TaskClassifier, lesson: _Lesson, inside: np.ndarray, outside: np.ndarray | None = None
+) -> tuple[WordFeatures, Heads, Any]:
+    """Fit the reader of n-grams on some rows; return it, its heads and the matrix of the rows outside."""
+    words = WordFeatures().fit([lesson.rows[i] for i in inside])
+    heads = {}
+    for scheme, names in lesson.classes.items():
+        rows = [i for i in inside if scheme in lesson.labels[i]]
+        # Each task twice, with and without units and section: the reader learns to do without them.
+        both = [lesson.rows[i] for i in rows] + [lesson.rows[i].bare() for i in rows]
+        truth = [lesson.labels[i][scheme] for i in rows]
+        heads[scheme] = _regression(classifier, words.transform(both), truth * 2, names)
+    matrix = words.transform([lesson.rows[i] for i in outside]) if outside is not None else None
+    return words, heads, matrix
 
 
 def _aligned(model: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -151,27 +199,35 @@ def _aligned(model: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return coefficients, bias
 
 
-def fit_stack(parts: Sequence[np.ndarray], truth: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_stack(parts: Sequence[np.ndarray], truth: np.ndarray, disagreement: float) -> tuple[np.ndarray, float]:
     """Return what each reader's logits weigh, least surprised by unseen notices, and the floor of probability.
 
     The weights are the calibration too: they stretch or squeeze the logits as the unseen notices ask for. Below
     the floor lie the least sure of the unseen tasks, half a hundredth of them at most.
+
+    Args:
+        parts: the logits of each reader, each of shape (tasks, classes).
+        truth: the index of each task's class.
+        disagreement: how often a second reader chooses another class; no label is surer than that.
     """
     from scipy.optimize import minimize
 
     from pipeline.classification import softmax
 
-    def surprise(weights: np.ndarray) -> float:
-        mixed = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        p = softmax(np.asarray(mixed))[np.arange(len(truth)), truth]
-        return float(-np.log(np.maximum(p, 1e-9)).mean() + 1e-3 * (weights**2).sum())
-
     if not len(truth):
         return np.ones(len(parts), np.float32), 0.0
+    stacked = np.stack(parts)
+    target = np.full(parts[0].shape, disagreement / (parts[0].shape[1] - 1))
+    target[np.arange(len(truth)), truth] = 1 - disagreement
+
+    def surprise(weights: np.ndarray) -> float:
+        p = softmax(np.tensordot(weights, stacked, 1))
+        return float(-(target * np.log(np.maximum(p, 1e-9))).sum(1).mean() + 1e-3 * (weights**2).sum())
+
     best = minimize(surprise, np.ones(len(parts)), bounds=[(0.0, 6.0)] * len(parts))
     weights = np.asarray(best.x, np.float32)
-    top = softmax(sum(weight * part for weight, part in zip(weights, parts, strict=True))).max(1)
-    return weights, float(min(np.quantile(top, 0.005), 2.5 / parts[0].shape[1]))
+    top = softmax(np.tensordot(weights, stacked, 1)).max(1)
+    return weights, float(min(np.quantile(top, 0.005), 0.25))
 
 
 def train_classifier(
@@ -179,19 +235,45 @@ def train_classifier(
 ) -> TaskClassifier:
     """Train the classifier that comes with the project and save it, the same each time.
 
+    The sentence model is fine-tuned twice: without a quarter of the notices, on which the stack and its
+    calibration are learnt, and on all of them.
+
     Args:
         corpus: the corpus folder; its training/ holds the labelled tasks.
         folder: where to save; "" is the folder that from_disk reads.
         progress: called with a line at each step.
     """
-    from pipeline.classification import TaskClassifier
+    from pipeline.classification import TaskClassifier, default_folder
+    from pipeline.classification.finetuning import SCALE, Example, finetune
     from pipeline.encoding import Encoder
 
     say = progress or (lambda _: None)
     tasks, groups = read_training(corpus)
     say(f"读入 {len(tasks)} 条已标注任务（{len(set(groups))} 个通知）")
-    classifier = TaskClassifier(Encoder())
-    classifier.fit(tasks, tasks, groups)
-    classifier.to_disk(folder)
-    say("分类器已保存")
+    rows = [read_task(task) for task in tasks]
+    lesson = _Lesson.of(rows, [{scheme: task[scheme] for scheme in SCHEMES} for task in tasks], groups)
+    examples = [Example(row.text, item) for row, item in zip(lesson.rows, lesson.labels, strict=True)]
+    target = Path(folder) if folder else default_folder()
+    classifier = TaskClassifier(vector_scale=SCALE)
+    unseen = deal(lesson.groups, 4, classifier.seed) == 0
+    inside, outside = np.flatnonzero(~unseen), np.flatnonzero(unseen)
+    by_vector = {scheme: np.zeros((len(lesson.rows), len(names))) for scheme, names in lesson.classes.items()}
+    by_words = {scheme: logits.copy() for scheme, logits in by_vector.items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        say("第一次微调：留出四分之一的通知用于校准")
+        heads = finetune([examples[i] for i in inside], lesson.classes, scratch, progress=say)
+        classifier.encoder = Encoder(adapter=scratch)
+        vectors = classifier._vectors([lesson.rows[i] for i in outside]) * SCALE
+    _, word_heads, matrix = _fit_words(classifier, lesson, inside, outside)
+    for scheme in lesson.classes:
+        by_vector[scheme][outside] = vectors @ heads[scheme][0].T + heads[scheme][1]
+        by_words[scheme][outside] = matrix @ word_heads[scheme][0].T + word_heads[scheme][1]
+    say("第二次微调：全部通知")
+    adapter = target / "adapter"
+    heads = finetune(examples, lesson.classes, adapter, progress=say)
+    classifier.encoder = Encoder(adapter=str(adapter))
+    classifier.centre_ = np.zeros(heads["sector"][0].shape[1], np.float32)
+    _assemble(classifier, lesson, heads, by_vector, by_words, outside)
+    classifier.to_disk(target)
+    say(f"分类器已保存到 {target}")
     return classifier

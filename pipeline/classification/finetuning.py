@@ -1,0 +1,112 @@
+"""Fine-tuning of the sentence model on tasks: an adapter over its upper layers and a linear head a scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.classification.features import window
+from pipeline.encoding.adapters import AdapterOptions, AdapterTraining
+
+SCALE = 16.0
+"""What a unit vector is multiplied with before its head."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text with its classes by scheme."""
+
+    text: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ClassifierTuning:
+    """Sizes and rates of the fine-tuning."""
+
+    adapter: AdapterOptions = field(
+        default_factory=lambda: AdapterOptions(epochs=4, learning_rate=4e-4, rank=8, first_layer=8, max_tokens=112)
+    )
+    batch: int = 32
+    smoothing: float = 0.05
+    """Share of each label that is spread over the other classes: annotators differ."""
+
+
+Heads = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def finetune(
+    tasks: Sequence[Example],
+    classes: Mapping[str, Sequence[str]],
+    folder: str | Path,
+    tuning: ClassifierTuning | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Heads:
+    """Train an adapter and heads; save the adapter, return the heads.
+
+    Args:
+        tasks: task texts with their classes; each is seen once an epoch.
+        classes: the classes of each scheme.
+        folder: where the adapter is saved.
+        tuning: sizes and rates.
+        progress: called with a line now and then.
+
+    Returns:
+        By scheme the weights (classes, dimensions) and the bias (classes) over SCALE times the unit vector.
+    """
+    import torch
+
+    tuning = tuning or ClassifierTuning()
+    say = progress or (lambda _: None)
+    random = np.random.default_rng(tuning.adapter.seed)
+    training = AdapterTraining("", tuning.adapter)
+    hidden = training.lower([window(example.text) for example in tasks], "query")
+    say(f"已计算 {len(hidden)} 条文本的下层表示")
+    targets = {
+        scheme: torch.tensor([_index(names, example.labels.get(scheme)) for example in tasks])
+        for scheme, names in classes.items()
+    }
+    heads = torch.nn.ModuleDict(
+        {scheme: torch.nn.Linear(hidden[0].shape[1], len(names)) for scheme, names in classes.items()}
+    )
+    for parameter in heads.parameters():
+        torch.nn.init.zeros_(parameter)
+    batches = -(-len(tasks) // tuning.batch)
+    steps = tuning.adapter.epochs * batches
+    optimiser, schedule = training.optimiser(list(heads.parameters()), steps)
+    total = 0.0
+    for step in range(steps):
+        if step % batches == 0:
+            order = random.permutation(len(tasks))
+        chosen = order[step % batches * tuning.batch :][: tuning.batch]
+        # Texts of like length go through together: padding costs as much as text.
+        chosen = np.array(sorted(chosen, key=lambda i: len(hidden[i])))
+        halves = [part for part in np.array_split(chosen, 3) if len(part)]
+        vectors = SCALE * torch.cat([training.embed([hidden[i] for i in part]) for part in halves])
+        loss = torch.zeros(())
+        for scheme, head in heads.items():
+            truth = targets[scheme][chosen]
+            known = truth >= 0
+            if not bool(known.any()):
+                continue
+            loss = loss + torch.nn.functional.cross_entropy(
+                head(vectors[known]), truth[known], label_smoothing=tuning.smoothing
+            )
+        training.step(loss, optimiser, schedule)
+        total += float(loss.detach())
+        if (step + 1) % 10 == 0:
+            say(f"第{step // batches + 1}轮 {step + 1}/{steps} 步 损失{total / 10:.3f}")
+            total = 0.0
+    training.save(folder)
+    return {
+        scheme: (head.weight.detach().numpy().copy(), head.bias.detach().numpy().copy())
+        for scheme, head in heads.items()
+    }
+
+
+def _index(names: Sequence[str], value: str | None) -> int:
+    """Return the place of a class, -1 where there is none."""
+    return list(names).index(value) if value in names else -1
