@@ -47,10 +47,6 @@ class ReadError(PipelineError):
             message += f"{advice.rstrip('。')}。"
         super().__init__(message)
 
-    def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, int | None, str]]:
-        """Survive the way back from a worker process, which pickles exceptions by their arguments."""
-        return type(self), (self.path, self.reason, self.page, self.advice)
-
 
 class UnsupportedFormatError(ReadError):
     """Nothing here reads such a file."""

@@ -8,8 +8,25 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError, ReadError
 from pipeline.records import (
-    Cell, Decision, Document, Evidence, Link, Notice, Paragraph, Problem, Snapshot, Source, StatedCount, Table, Task,
-    content_id, from_dict, read_jsonl, to_dict, to_frame, write_jsonl,
+    Cell,
+    Decision,
+    Document,
+    Evidence,
+    Link,
+    Notice,
+    Paragraph,
+    Problem,
+    Snapshot,
+    Source,
+    StatedCount,
+    Table,
+    Task,
+    content_id,
+    from_dict,
+    read_jsonl,
+    to_dict,
+    to_frame,
+    write_jsonl,
 )  # fmt: skip
 
 TEXT = st.text(max_size=20)
@@ -67,5 +84,3 @@ def test_frame_has_place_of_each_record():
 def test_read_error_says_file_page_and_next_step():
     error = ReadError("报告.pdf", "文件已加密", 3, "请先解除密码")
     assert str(error) == "报告.pdf 第3页：文件已加密。请先解除密码。"
-    kind, arguments = error.__reduce__()
-    assert str(kind(*arguments)) == str(error)

@@ -2,15 +2,15 @@
 
 A worker reads one file at a time within bounds on seconds and memory; one that hangs, grows or crashes is ended and
 replaced, and its file becomes a ReadError. Workers start this module by itself, never the caller's script, and what
-they send back may hold our own records and errors alone.
+they send back is JSON, made into our own records and errors and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import dataclasses
+import json
 import os
-import pickle
 import queue
 import signal
 import struct
@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import LimitError, ReadError
-from pipeline.records import Document
+from pipeline.errors import DataError, LimitError, ReadError, UnsupportedFormatError
+from pipeline.records import Document, from_dict
 from pipeline.settings import Settings
 
 _FRAME = struct.Struct("<Q")
@@ -37,17 +37,13 @@ _CODE = f"import sys; sys.path.insert(0, {_ROOT!r}); from pipeline.readers.worke
 _channel: IO[bytes] | None = None
 
 
-class _Unpickler(pickle.Unpickler):
-    """Loads nothing but the records and errors of this package."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("pipeline.records", "pipeline.errors", "pipeline.settings"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name}")
+def _plain(value: Any) -> Any:
+    """Give JSON a record as its fields."""
+    return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
 
 
-def _send(stream: IO[bytes], message: object) -> None:
-    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+def _send(stream: IO[bytes], kind: str, value: object = None) -> None:
+    data = json.dumps([kind, value], ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass")
     stream.write(_FRAME.pack(len(data)) + data)
     stream.flush()
 
@@ -62,15 +58,32 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     return bytes(data)
 
 
-def _receive(stream: IO[bytes]) -> Any:
+def _receive(stream: IO[bytes]) -> tuple[str, Any]:
     (size,) = _FRAME.unpack(_exactly(stream, _FRAME.size))
-    return _Unpickler(io.BytesIO(_exactly(stream, size))).load()
+    kind, value = json.loads(_exactly(stream, size).decode("utf-8", "surrogatepass"))
+    return kind, value
+
+
+_ERRORS: dict[str, type[ReadError]] = {kind.__name__: kind for kind in (ReadError, UnsupportedFormatError, LimitError)}
+
+
+def _packed(result: list[Document] | ReadError) -> dict[str, Any]:
+    if isinstance(result, ReadError):
+        name = type(result).__name__
+        return {"error": name, "arguments": [result.path, result.reason, result.page, result.advice]}
+    return {"documents": result}
+
+
+def _unpacked(value: dict[str, Any]) -> list[Document] | ReadError:
+    if "error" in value:
+        return _ERRORS.get(value["error"], ReadError)(*value["arguments"])
+    return [from_dict(Document, document) for document in value["documents"]]
 
 
 def announce_page(page: int) -> None:
     """Tell the batch that a page goes to character recognition, which has time of its own; nothing outside a worker."""
     if _channel is not None:
-        _send(_channel, ("page", page))
+        _send(_channel, "page", page)
 
 
 def _bound_memory(most: int) -> None:
@@ -118,14 +131,15 @@ def main() -> None:
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     import pipeline.readers  # noqa: F401
 
-    _send(_channel, ("ready", None))
+    _send(_channel, "ready")
     while True:
         try:
-            path, settings = _receive(incoming)
+            path, values = _receive(incoming)
         except EOFError:
             return
+        settings = Settings(**values)
         _bound_memory(settings.max_memory)
-        _send(_channel, ("done", _read(path, settings)))
+        _send(_channel, "done", _packed(_read(path, settings)))
 
 
 @dataclass(eq=False)
@@ -156,7 +170,9 @@ class _Worker:
             while True:
                 try:
                     kind, value = _receive(process.stdout)
-                except (EOFError, OSError, ValueError, struct.error, pickle.UnpicklingError, AttributeError):
+                    if kind == "done":
+                        value = _unpacked(value)
+                except (EOFError, OSError, ValueError, TypeError, KeyError, struct.error, DataError):
                     answers.put((worker, "gone", None))
                     return
                 answers.put((worker, kind, value))
@@ -170,7 +186,7 @@ class _Worker:
         self.deadline = time.monotonic() + limit
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):  # where it died before its job, the listener says so
-            _send(self.process.stdin, (path, settings))
+            _send(self.process.stdin, path, settings)
 
     def end(self) -> None:
         """End the process and its children."""
