@@ -23,10 +23,11 @@ def shared_snapshot(date="2024-05-01", documents=()):
         for t in tasks
     )  # fmt: skip
     counts = (StatedCount("任务", 86, 86, "86 项改革试点任务"), StatedCount("案例", 10, None, "10 个以上案例"))
+    title = "重庆市服务业扩大开放综合试点工作方案任务分工"
+    path = str(SHARED / "notice" / "notice.txt")
     notice = Notice(
-        notice_id, "重庆市服务业扩大开放综合试点工作方案任务分工", "重庆市人民政府", notice_id, "2021-09-02", "主动公开",
-        (), (), counts, made, path=str(SHARED / "notice" / "notice.txt"),
-    )  # fmt: skip
+        notice_id, title, "重庆市人民政府", notice_id, "2021-09-02", "主动公开", (), (), counts, made, path=path
+    )
     labels = [
         Label(f"{notice_id}#{t['no']}", scheme, t[scheme], 0.9, "gold")
         for t in tasks

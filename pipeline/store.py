@@ -147,7 +147,14 @@ _problems = sa.Table(
 
 
 def _dump(record: Any) -> str:
-    return json.dumps(to_dict(record), ensure_ascii=False)
+    text = json.dumps(to_dict(record), ensure_ascii=False)
+    # Half characters that a broken file may hold cannot be written as UTF-8; escaped they come back as they were.
+    return text if text.isascii() or _writable(text) == text else json.dumps(to_dict(record))
+
+
+def _writable(value: Any) -> Any:
+    """A value that every database takes: no half characters, no NUL."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "") if isinstance(value, str) else value
 
 
 def notice_of(task_id: str) -> str:
@@ -210,6 +217,8 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 yield connection
+        except UnicodeError as error:
+            raise StoreError(f"{self.name}：编号含有无法保存的字符（{error}）。请检查该文件或编号的编码。") from error
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             raise StoreError(
@@ -245,12 +254,8 @@ class Store:
                     _labels.c.notice_id == notice.id, _labels.c.document_id == "", _labels.c.person.is_(False)
                 )
             )
-            connection.execute(
-                _notices.insert().values(
-                    id=notice.id, number=notice.number, title=notice.title, issuer=notice.issuer, date=notice.date,
-                    data=_dump(notice),
-                )
-            )  # fmt: skip
+            facts = {name: getattr(notice, name) for name in ("id", "number", "title", "issuer", "date")}
+            _insert(connection, _notices, [facts | {"data": _dump(notice)}])
             rows = [
                 {
                     "notice_id": notice.id, "id": task.id, "no": task.no, "part": task.part, "section": task.section,
@@ -312,13 +317,9 @@ class Store:
                     _labels.c.notice_id == notice_id, _labels.c.document_id == document.id, _labels.c.person.is_(False)
                 )
             )
-            connection.execute(
-                _documents.insert().values(
-                    notice_id=notice_id, id=document.id, path=document.path, title=document.title,
-                    issuer=document.issuer, date=document.date, kind=document.kind, signature=signature,
-                    absent=False, data=_dump(dataclasses.replace(document, blocks=())),
-                )
-            )  # fmt: skip
+            facts = {name: getattr(document, name) for name in ("id", "path", "title", "issuer", "date", "kind")}
+            facts |= {"notice_id": notice_id, "signature": signature, "absent": False}
+            _insert(connection, _documents, [facts | {"data": _dump(dataclasses.replace(document, blocks=()))}])
             here = {"notice_id": notice_id, "document_id": document.id}
             _insert(
                 connection,
@@ -386,6 +387,7 @@ class Store:
         with self._begin() as connection:
             for decision in decisions:
                 row = dataclasses.asdict(decision) | {"notice_id": notice_of(decision.task)}
+                row = {name: _writable(value) for name, value in row.items()}
                 same = [_decisions.c[name] == value for name, value in row.items()]
                 if connection.execute(sa.select(_decisions.c.seq).where(*same)).first() is None:
                     words = connection.execute(
@@ -393,7 +395,7 @@ class Store:
                             _passages.c.notice_id == row["notice_id"], _passages.c.id == decision.passage
                         )
                     ).scalar()
-                    connection.execute(_decisions.insert().values(**row, text_id=words or ""))
+                    _insert(connection, _decisions, [row | {"text_id": words or ""}])
 
     def decisions(self, notice_id: str) -> list[Decision]:
         """Return all decisions, the oldest first."""
@@ -403,7 +405,7 @@ class Store:
     def add_label(self, notice_id: str, label: Label) -> None:
         """Add a person's label of a task or passage; it stands over the model's."""
         with self._begin() as connection:
-            connection.execute(_labels.insert().values(**_label_row(notice_id, label, person=True)))
+            _insert(connection, _labels, [_label_row(notice_id, label, person=True)])
 
     # Problems of a run.
 
@@ -475,7 +477,7 @@ def _text_id(text: str) -> str:
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(table.insert(), rows)
+        connection.execute(table.insert(), [{name: _writable(v) for name, v in row.items()} for row in rows])
 
 
 def _label_row(notice_id: str, label: Label, document_id: str = "", person: bool = False) -> dict[str, Any]:

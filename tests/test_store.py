@@ -152,6 +152,16 @@ def test_other_files_and_versions_are_named_with_the_next_step(tmp_path):
         store.snapshot("无")
 
 
+def test_half_characters_and_nul_come_back(store):
+    odd = dataclasses.replace(document("甲"), title="甲\ud800\x00")
+    passages = save(store, odd, ["半\udc00字与\x00空。"], TASKS[:1])
+    store.add_decision(Decision(passages[0].id, TASKS[0], "accepted", "王\ud800", "2024-06-01T09:00:00+08:00"))
+    snapshot = store.snapshot(NOTICE.id)
+    assert snapshot.documents[0].title == odd.title
+    assert snapshot.passages == tuple(passages)
+    assert store.decisions(NOTICE.id)[0].reviewer == "王?"
+
+
 def test_paths_that_are_no_urls(tmp_path):
     odd = tmp_path / "库 100%#?.sqlite"
     with Store(odd) as store:

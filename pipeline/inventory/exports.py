@@ -125,11 +125,11 @@ def write_tables(
 
 def _write_table(frame: Any, format: str, path: Path) -> None:
     if format == "csv":
-        frame.map(harmless).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        frame.map(harmless).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n", errors="replace")
     elif format == "parquet":
         frame.to_parquet(path, index=False)
     else:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with path.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
             for row in frame.to_dict("records"):
                 file.write(json.dumps({key: _plain(value) for key, value in row.items()}, ensure_ascii=False) + "\n")
 

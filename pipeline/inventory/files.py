@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,19 @@ from pathlib import Path
 from pipeline.errors import WriteError
 
 _MARKS = ".shidian-written.json"
+
+
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    r"""Return text without the characters that no XML, HTML or UTF-8 file may hold.
+
+    Example:
+        >>> printable("报\x00告\x0b\n")
+        '报告\n'
+    """
+    return _FORBIDDEN.sub("", str(text))
 
 
 def _locks(path: Path) -> list[Path]:

@@ -149,7 +149,14 @@ _CHANGE = re.compile(
     rf"由[^，。；]{{0,14}}?{_NUMBER}[^，。；]{{0,10}}?(?:到|至|为)[^，。；]{{0,4}}?{_NUMBER}[^，。；\d]{{0,6}}"
 )
 _CLAUSE = re.compile(r"[^，。；！？\n]+")
-_DATE = re.compile(r"^(?:年|月|日|时|点|号|届|次会|期|世纪|季度)")
+_DATE = re.compile(r"(?:年|月|日|时|点|号|届|次会|期|世纪|季度)")
+
+
+@functools.cache
+def _amounts() -> re.Pattern[str]:
+    money = "|".join(map(re.escape, units("money")))
+    counts = "|".join(map(re.escape, units("count")))
+    return re.compile(rf"({_NUMBER})\s*(?:余|多)?({money})|({_NUMBER})\s*(?:余|多)?({counts})(?!百分点)")
 
 
 def figures(text: str, passage: str = "") -> list[Figure]:
@@ -160,9 +167,7 @@ def figures(text: str, passage: str = "") -> list[Figure]:
         [('first', '全国首单', ''), ('cumulative', '5230', '万元'), ('count', '9', '户')]
     """
     text = normalise(text).replace("\n", "")
-    money = "|".join(map(re.escape, units("money")))
-    counts = "|".join(map(re.escape, units("count")))
-    amount = re.compile(rf"({_NUMBER})\s*(?:余|多)?({money})|({_NUMBER})\s*(?:余|多)?({counts})(?!百分点)")
+    amount = _amounts()
     found: list[Figure] = []
     for clause in _CLAUSE.finditer(text):
         words = clause.group().strip("、“”")
@@ -192,9 +197,10 @@ def numbers(text: str) -> set[str]:
         ['4.05', '5230']
     """
     found = set()
-    for match in re.finditer(_NUMBER, normalise(text)):
-        value, after = match.group().replace(",", "").replace("，", ""), normalise(text)[match.end() :]
-        if _DATE.match(after) or re.fullmatch(r"\d|20\d\d|1[0-2]|[1-9]0", value):
+    text = normalise(text)
+    for match in re.finditer(_NUMBER, text):
+        value = match.group().replace(",", "").replace("，", "")
+        if _DATE.match(text, match.end()) or re.fullmatch(r"\d|20\d\d|1[0-2]|[1-9]0", value):
             continue
         found.add(value)
     return found
@@ -220,7 +226,16 @@ def _has_name(body: str) -> bool:
     return len(body) >= 2 and all(len(token.word) == 1 for token in tokens) and len(tokens) <= 4
 
 
-def firms(text: str) -> list[tuple[str, int]]:
+@functools.cache
+def _firm_patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """What names of firms look like, what cuts them, and what makes a kind of firm."""
+    suffix, starts, generic = ("|".join(map(re.escape, firm_words(kind))) for kind in ("suffixes", "starts", "generic"))
+    name = re.compile(rf"({_NAME}{{1,24}}?)({suffix})(?!{suffix}|[业务员])")
+    return name, re.compile(starts), re.compile(generic)
+
+
+@functools.lru_cache(maxsize=100_000)
+def firms(text: str) -> tuple[tuple[str, int], ...]:
     """Return the firms named in a text with the place where each name starts.
 
     Names are found by how they end and cut at the words before them, so that a rare name may keep a word too many;
@@ -231,12 +246,10 @@ def firms(text: str) -> list[tuple[str, int]]:
         ['重庆农商行', '中国银联重庆分公司']
     """
     text = normalise(text).replace("\n", "")
-    suffix = "|".join(map(re.escape, firm_words("suffixes")))
-    starts = re.compile("|".join(map(re.escape, firm_words("starts"))))
-    generic = re.compile("|".join(map(re.escape, firm_words("generic"))))
+    names, starts, generic = _firm_patterns()
     stop, legal = set(firm_words("stop")), set(firm_words("legal"))
     found: dict[str, int] = {}
-    for match in re.finditer(rf"({_NAME}{{1,24}}?)({suffix})(?!{suffix}|[业务员])", text):
+    for match in names.finditer(text):
         body, end = match.group(1), match.group(2)
         cut = max((word.end() for word in starts.finditer(body)), default=0)
         if cut == len(body) and end not in legal:
@@ -257,7 +270,7 @@ def firms(text: str) -> list[tuple[str, int]]:
         at = text.find(name)
         if at >= 0 and not any(name in longer for longer in found):
             found[name] = at
-    return sorted(found.items(), key=lambda item: item[1])
+    return tuple(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _hints(group: str, text: str, passage: str) -> list[Hint]:
@@ -273,13 +286,16 @@ def _hints(group: str, text: str, passage: str) -> list[Hint]:
 
 
 def replicability(text: str, passage: str = "") -> list[Hint]:
-    """Return what a text says of spreading: the level and the words, one a sentence and level.
+    """Return what a text says of spreading: the strongest level of each sentence and its words.
 
     Example:
         >>> [(h.kind, h.word) for h in replicability("该模式已在九龙坡、高新区复用。")]
         [('已在他处复用', '已在九龙坡、高新区复用')]
     """
-    return _hints("replicability", text, passage)
+    strongest: dict[str, Hint] = {}
+    for hint in _hints("replicability", text, passage):  # the levels come from the strongest down
+        strongest.setdefault(hint.sentence, hint)
+    return list(strongest.values())
 
 
 def risks(text: str, passage: str = "") -> list[Hint]:

@@ -177,12 +177,7 @@ def _case_row(view: View, document: Document) -> dict[str, Any]:
 def district_of(view: View, document: Document) -> str:
     """Return the district of a document, in the shortest form that its neighbours use."""
     own = district(document.issuer)
-    return _districts(view).get(own, own)
-
-
-def _districts(view: View) -> dict[str, str]:
-    names = {district(document.issuer) for document in view.documents.values()} - {""}
-    return {name: min((n for n in names if name.endswith(n)), key=len) for name in names}
+    return view.districts.get(own, own)
 
 
 LINK_COLUMNS = [

@@ -6,15 +6,16 @@ import dataclasses
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pipeline.classification.schemes import class_name, schemes
 from pipeline.inventory import charts, sheets
-from pipeline.inventory.files import write_safely
+from pipeline.inventory.files import printable, write_safely
 from pipeline.inventory.frames import PROBLEM_KINDS, settings_rows
 from pipeline.inventory.ledger import LIGHTS, STATUSES, Results
 from pipeline.inventory.lexicon import DATA
 from pipeline.inventory.view import EffectiveLink, View
-from pipeline.inventory.workbook import source_url
+from pipeline.inventory.workbook import source_place
 from pipeline.records import Snapshot
 from pipeline.settings import Settings
 
@@ -40,7 +41,7 @@ def write_report(source: Snapshot | View | Results, path: str | Path, settings: 
     text = render(results, Path(path).absolute().parent)
 
     def write(draft: Path) -> None:
-        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.write_text(printable(text), encoding="utf-8", newline="\n")
 
     return write_safely(path, write)
 
@@ -90,17 +91,13 @@ def _rows(frame: Any, folder: Path, path: str, page: str) -> list[dict[str, Any]
 
 
 def _href(path: str, page: Any, folder: Path) -> str:
-    """A relative link for a page of HTML: the workbook's, percent-encoded."""
-    from urllib.parse import quote
-
-    url = source_url(path, page, folder).removeprefix("external:")
-    place, _, mark = url.partition("#")
+    """A relative link to a source for a page of HTML."""
+    place, mark = source_place(path, page, folder)
     if not place:
         return ""
-    if Path(place.replace("%23", "#")).is_absolute():
-        return Path(place.replace("%23", "#")).as_uri() + (f"#{mark}" if mark else "")
     # ./ keeps a name with a colon from being taken for a scheme.
-    return "./" + quote(place.replace("%23", "#")) + (f"#{mark}" if mark else "")
+    url = Path(place).as_uri() if Path(place).is_absolute() else "./" + quote(place)
+    return url + (f"#{mark}" if mark else "")
 
 
 def _map(results: Results) -> dict[str, Any]:

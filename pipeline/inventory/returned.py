@@ -71,6 +71,7 @@ def read_returned_workbook(
     name = str(path)
     problems: list[Problem] = []
     known = _known_links(view)
+    last = {(decision.passage, decision.task): decision for decision in view.snapshot.decisions}
     decisions: list[Decision] = []
     seen: dict[tuple[str, str], tuple[int, str, str]] = {}
     for number, cells, columns in _rows(Path(path), settings, problems):
@@ -118,7 +119,7 @@ def read_returned_workbook(
         seen[key] = (number, *said)
         who = text.get(REVIEWER, "") or reviewer
         note = str(cells[columns[NOTE]]).strip() if NOTE in columns and _given(cells, columns[NOTE]) else ""
-        before = _last(view, key)
+        before = last.get(key)
         if (
             before
             and (before.verdict, before.moved_to, before.note) == (verdict, moved_to, note)
@@ -138,10 +139,6 @@ def _given(cells: Sequence[Any], place: int) -> bool:
 
 def _known_links(view: View) -> dict[str, _Known]:
     return {e.id: _Known(e.link.passage, view.tasks[e.link.task]) for e in view.links}
-
-
-def _last(view: View, key: tuple[str, str]) -> Decision | None:
-    return next((d for d in reversed(view.snapshot.decisions) if (d.passage, d.task) == key), None)
 
 
 def _find(text: dict[str, str], known: dict[str, _Known], view: View) -> _Known | None:

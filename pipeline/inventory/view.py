@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.inventory.findings import guess_kind
+from pipeline.inventory.findings import district, guess_kind
 from pipeline.records import Decision, Document, Evidence, Label, Link, Passage, Snapshot, Source, Task, content_id
 from pipeline.settings import Settings
 
@@ -225,6 +225,12 @@ class View:
         """Tasks that a document is evidence for, in the order of the notice."""
         linked = {link.link.task for link in self.links_of_document.get(document, ())}
         return [task for identity, task in self.tasks.items() if identity in linked]
+
+    @functools.cached_property
+    def districts(self) -> dict[str, str]:
+        """For each district named by an issuer, the shortest form that any issuer uses: 某市某新区 is 某新区."""
+        names = {district(document.issuer) for document in self.documents.values()} - {""}
+        return {name: min((other for other in names if name.endswith(other)), key=len) for name in names}
 
     def of_kind(self, kind: str) -> list[Document]:
         """Documents of a kind, in the order of the snapshot."""

@@ -18,7 +18,7 @@ from pipeline.classification.schemes import class_name
 from pipeline.errors import DataError
 from pipeline.inventory import sheets
 from pipeline.inventory.charts import COLOURS
-from pipeline.inventory.files import write_safely
+from pipeline.inventory.files import printable, write_safely
 from pipeline.inventory.frames import settings_rows
 from pipeline.inventory.ledger import LIGHTS, STATUSES, Results
 from pipeline.inventory.lexicon import DATA
@@ -31,7 +31,6 @@ _FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft Y
 _NAME = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _MOST_TASKS = 40
 _MOST_PROGRESS = 200
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 def write_word(
@@ -121,10 +120,6 @@ def _replace(paragraph: Any, names: dict[str, str]) -> None:
         assert len(text) == done
 
 
-def _plain(text: Any) -> str:
-    return _FORBIDDEN.sub("", str(text))
-
-
 def _values(results: Results) -> dict[str, str]:
     """The names that a template may use in running text."""
     view, t = results.view, results.totals
@@ -142,7 +137,7 @@ def _values(results: Results) -> dict[str, str]:
         "红灯月数": str(view.settings.red_months),
         "黄灯月数": str(view.settings.amber_months),
     }
-    return {name: _plain(value) for name, value in values.items()} | {
+    return {name: printable(value) for name, value in values.items()} | {
         name: str(t[key]) for key, name in sheets.TOTALS.items()
     }
 
@@ -290,7 +285,7 @@ def _blocks(results: Results, notes: _Notes) -> dict[str, Callable[[Any], None]]
 
 
 def _short(text: Any, length: int) -> str:
-    plain = _plain(text)
+    plain = printable(text)
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 
@@ -310,10 +305,10 @@ def _insert(paragraph: Any, bold: str, text: str, note: int = 0, size: float = 0
     from docx.shared import Pt
 
     new = _copy(paragraph)
-    runs = [new.add_run(_plain(bold))] if bold else []
+    runs = [new.add_run(printable(bold))] if bold else []
     for run in runs:
         run.bold = True
-    runs.append(new.add_run(_plain(text)))
+    runs.append(new.add_run(printable(text)))
     if note:
         runs.append(new.add_run(f"[{note}]"))
         runs[-1].font.superscript = True
@@ -360,7 +355,7 @@ def _table(paragraph: Any, heads: list[str], rows: list[list[str]], widths: list
             told.paragraph_format.first_line_indent = Pt(0)
             told.paragraph_format.line_spacing = 1.0
             told.paragraph_format.space_after = Pt(0)
-            run = told.add_run(_plain(value))
+            run = told.add_run(printable(value))
             run.font.size = Pt(10)
             run.bold = index == 0
             if index == 0:

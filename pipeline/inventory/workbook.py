@@ -7,9 +7,10 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pipeline.inventory import sheets
-from pipeline.inventory.files import write_safely
+from pipeline.inventory.files import printable, write_safely
 from pipeline.inventory.frames import settings_rows
 from pipeline.inventory.ledger import LIGHTS, Results
 from pipeline.inventory.sheets import Column
@@ -26,7 +27,6 @@ _MOST_URL = 2_000
 _MOST_LINES = 6
 _PAPER_WIDTH = 260
 _STREAMED = 3_000  # above so many links rows go to the disk as they are written
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 _COLOURS = {"绿": "#C6E7CE", "黄": "#FFEFB8", "红": "#F6C7C3", "灰": "#E3E6EA"}
 
@@ -291,6 +291,24 @@ def _height(columns: list[Column], row: dict[Any, Any]) -> float:
     return 14.0 * min(lines, _MOST_LINES) + 3
 
 
+def source_place(path: str, page: Any, folder: Path) -> tuple[str, str]:
+    """Return where a source file stands as seen from a folder, and the mark of the page; ("", "") for none.
+
+    Example:
+        >>> source_place("/data/报告.pdf", 3, Path("/data/outputs"))
+        ('../报告.pdf', 'page=3')
+    """
+    if not path or path in ("-", "<stdin>"):
+        return "", ""
+    file = Path(os.path.abspath(path))
+    try:
+        place = Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:  # another drive
+        place = str(file)
+    paged = page is not None and not (isinstance(page, float) and math.isnan(page)) and file.suffix.lower() == ".pdf"
+    return place, f"page={int(page)}" if paged else ""
+
+
 def source_url(path: str, page: Any, folder: Path) -> str:
     """Return the hyperlink of a source file for a workbook in folder, "" where there is none to lead to.
 
@@ -298,18 +316,11 @@ def source_url(path: str, page: Any, folder: Path) -> str:
         >>> source_url("/data/报告.pdf", 3, Path("/data/outputs"))
         'external:../报告.pdf#page=3'
     """
-    if not path or path in ("-", "<stdin>"):
-        return ""
-    # A member of an archive or a line of a file is named behind the file: lead to the file.
-    file = Path(os.path.abspath(path))
-    try:
-        place = Path(os.path.relpath(file, folder)).as_posix()
-    except ValueError:  # another drive
-        place = str(file)
-    url = f"external:{place}".replace("#", "%23")
-    if page is not None and not (isinstance(page, float) and math.isnan(page)) and file.suffix.lower() == ".pdf":
-        url += f"#page={int(page)}"
-    return url if len(url) <= _MOST_URL else ""
+    place, mark = source_place(path, page, folder)
+    if re.search("#|%[0-9a-fA-F]{2}", place):  # what would be taken for a mark, or for escaped already
+        place = quote(place, safe="/:")
+    url = f"external:{place}" + (f"#{mark}" if mark else "")
+    return url if place and len(url) <= _MOST_URL else ""
 
 
 def _clip(text: str, length: int) -> str:
@@ -318,7 +329,7 @@ def _clip(text: str, length: int) -> str:
 
 def _text(value: Any) -> str:
     """Text that a cell may hold: no control characters, no more than it can take."""
-    return _clip(_FORBIDDEN.sub("", str(value)), _MOST_CHARACTERS)
+    return _clip(printable(value), _MOST_CHARACTERS)
 
 
 def _moment(date: str) -> Any:
