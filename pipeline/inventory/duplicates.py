@@ -14,6 +14,7 @@ from pipeline.text import compact, normalise
 _BLOCK = 512
 _NEIGHBOURS = 30
 _FEW = 400
+_PAIRS = 500
 THRESHOLD = 0.38
 """Least likeness of near-duplicates: reworded copies reach 0.4 to 0.9, other cases of one field 0.2."""
 _QUOTED = re.compile(r"[“《「]([^”》」]{2,24})[”》」]|([A-Za-z][A-Za-z0-9\-]{1,20})")
@@ -97,7 +98,7 @@ def find_pairs(texts: Sequence[str], threshold: float = THRESHOLD, vectors: Any 
 def _neighbours(matrix: Any, plain: Sequence[str], least: float) -> list[tuple[int, int, float]]:
     """Return (text, text, cosine) of the pairs worth comparing closely: all of a few, the nearest of many."""
     import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     count = matrix.shape[0]
     if count <= _FEW:
@@ -105,8 +106,14 @@ def _neighbours(matrix: Any, plain: Sequence[str], least: float) -> list[tuple[i
         rows, columns = np.nonzero(np.triu(cosines, 1) >= least)
         return [(r, c, float(cosines[r, c])) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
     # Rare n-grams alone find the neighbours: common ones would make every product dense.
-    rare = TfidfVectorizer(analyzer="char", ngram_range=(3, 4), min_df=2, max_df=max(20, count // 50), dtype=np.float32)
-    signs = rare.fit_transform(plain).tocsr()
+    # They are hashed, for a dictionary of them would take more room than all else.
+    hasher = HashingVectorizer(
+        analyzer="char", ngram_range=(3, 4), n_features=2**20, alternate_sign=False, norm=None, dtype=np.float32
+    )
+    counts = hasher.transform(plain)
+    spread = np.bincount(counts.indices, minlength=counts.shape[1])
+    kept = np.flatnonzero((spread >= 2) & (spread <= max(20, count // 50)))
+    signs = TfidfTransformer(sublinear_tf=True).fit_transform(counts[:, kept]).astype(np.float32).tocsr()
     found: list[tuple[int, int, float]] = []
     for start in range(0, count, _BLOCK):
         block = (signs[start : start + _BLOCK] @ signs.T).tocsr()
@@ -118,12 +125,11 @@ def _neighbours(matrix: Any, plain: Sequence[str], least: float) -> list[tuple[i
             nearest = places[np.argsort(-values, kind="stable")[: _NEIGHBOURS + 1]]
             firsts += [start + row] * len(nearest)
             seconds += nearest.tolist()
-        cosines = np.asarray(matrix[firsts].multiply(matrix[seconds]).sum(axis=1)).ravel()
-        found += [
-            (one, other, float(cosine))
-            for one, other, cosine in zip(firsts, seconds, cosines.tolist(), strict=True)
-            if one != other and cosine >= least
-        ]
+        # A few hundred pairs at a time: their n-grams side by side take far more room than the texts.
+        for at in range(0, len(firsts), _PAIRS):
+            one, other = firsts[at : at + _PAIRS], seconds[at : at + _PAIRS]
+            cosines = np.asarray(matrix[one].multiply(matrix[other]).sum(axis=1)).ravel().tolist()
+            found += [(a, b, c) for a, b, c in zip(one, other, cosines, strict=True) if a != b and c >= least]
     return found
 
 
