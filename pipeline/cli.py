@@ -272,6 +272,24 @@ def _import(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _review(arguments: argparse.Namespace) -> int:
+    from pipeline.review import serve
+    from pipeline.store import Store
+
+    keep = Store(arguments.store or _existing(str(Path(arguments.out) / "shidian.sqlite")))
+    serve(
+        keep,
+        _choose_notice(keep, arguments.notice),
+        arguments.host,
+        arguments.port,
+        open_browser=not arguments.no_browser,
+        progress=_say,
+        settings=_settings(arguments),
+        allow_remote=arguments.allow_remote,
+    )
+    return 0
+
+
 def _evaluate(arguments: argparse.Namespace) -> int:
     from pipeline.evaluation import evaluate, report_lines
 
@@ -435,6 +453,16 @@ def _parser() -> argparse.ArgumentParser:
     back = command("import", _import, "读回工作簿里填写的审核意见", "  shidian import outputs/inventory.xlsx")
     back.add_argument("workbook", metavar="XLSX", help="填写过审核意见的工作簿")
     shared(back, "--out", "--store", "--notice")
+
+    review = command(
+        "review", _review, "在网页上审核关联：同意、不同意、改挂、存疑",
+        "  shidian review\n  shidian review --port 8080 --no-browser",
+    )  # fmt: skip
+    review.add_argument("--host", default="127.0.0.1", help="监听地址，默认只限本机")
+    review.add_argument("--port", type=int, default=8000, help="端口，0 表示任选，默认 8000")
+    review.add_argument("--no-browser", action="store_true", help="不自动打开浏览器")
+    review.add_argument("--allow-remote", action="store_true", help="允许其他电脑访问（不加密，慎用）")
+    shared(review, "--out", "--store", "--notice")
 
     evaluate = command(
         "evaluate", _evaluate, "用标注数据给各环节打分，并与 corpus/floors.json 的下限比较",

@@ -48,8 +48,8 @@ class Settings:
     """Keep vectors by content in the folder of outputs."""
 
     # Links.
-    link_threshold: float = 0.4
-    """Least calibrated probability of a link that is filed; the best F1 on the corpus' held documents."""
+    link_threshold: float = 0.5
+    """Least calibrated probability of a link that is filed."""
     sign_threshold: float = 0.97
     """Links at least this probable need no reading before they are signed."""
     candidates: int = 10

@@ -90,7 +90,7 @@ class TaskMatcher:
         tuned = Encoder(settings.model, adapter=adapter, batch_size=settings.batch_size, cache=vectors)
         status = StatusClassifier(base)
         saved = load_model(folder / "status.skops")
-        status.vectorizer, status.model, status.centre = saved["vectorizer"], saved["model"], saved["centre"]
+        status.model, status.centre = saved["model"], saved["centre"]
         decision = load_model(folder / "decision.skops")
         return cls(base, tuned, decision, status, settings, f"linker-{config['version']}")
 

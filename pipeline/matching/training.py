@@ -234,9 +234,7 @@ def train_linker(
     shutil.copytree(scratch / "adapter", target / "adapter", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
     save_model(decision, target / "decision.skops")
     save_scored(scored, target / "held.npz")
-    save_model(
-        {"vectorizer": status.vectorizer, "model": status.model, "centre": status.centre}, target / "status.skops"
-    )
+    save_model({"model": status.model, "centre": status.centre}, target / "status.skops")
     config = {
         "version": 1,
         "measured": leave_notices_out(scored, known, Settings().link_threshold, options.seed),
