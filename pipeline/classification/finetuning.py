@@ -69,14 +69,13 @@ def finetune(
         scheme: torch.tensor([_index(names, example.labels.get(scheme)) for example in tasks])
         for scheme, names in classes.items()
     }
-    heads = torch.nn.ModuleDict(
-        {scheme: torch.nn.Linear(hidden[0].shape[1], len(names)) for scheme, names in classes.items()}
-    )
-    for parameter in heads.parameters():
+    heads = {scheme: torch.nn.Linear(hidden[0].shape[1], len(names)) for scheme, names in classes.items()}
+    parameters = [parameter for head in heads.values() for parameter in head.parameters()]
+    for parameter in parameters:
         torch.nn.init.zeros_(parameter)
     batches = -(-len(tasks) // tuning.batch)
     steps = tuning.adapter.epochs * batches
-    optimiser, schedule = training.optimiser(list(heads.parameters()), steps)
+    optimiser, schedule = training.optimiser(parameters, steps)
     total = 0.0
     for step in range(steps):
         if step % batches == 0:
@@ -109,4 +108,4 @@ def finetune(
 
 def _index(names: Sequence[str], value: str | None) -> int:
     """Return the place of a class, -1 where there is none."""
-    return list(names).index(value) if value in names else -1
+    return list(names).index(value) if value is not None and value in names else -1
