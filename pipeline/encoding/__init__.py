@@ -203,7 +203,12 @@ def _precision() -> AbstractContextManager[Any]:
 
 def _merge_adapter(model: SentenceTransformer, folder: str) -> None:
     """Merge a LoRA adapter into the weights, so that encoding costs nothing more."""
+    import warnings
+
     from peft import PeftModel
 
     transformer = model[0]
-    transformer.auto_model = PeftModel.from_pretrained(transformer.auto_model, folder).merge_and_unload()
+    with warnings.catch_warnings():
+        # peft still asks transformers by an older name; nothing a user could do about.
+        warnings.simplefilter("ignore", FutureWarning)
+        transformer.auto_model = PeftModel.from_pretrained(transformer.auto_model, folder).merge_and_unload()

@@ -100,10 +100,19 @@ def overlay(
             # What was said of the target itself, before or after, stands over what follows from the move.
             if last.get(target) is None:
                 found[target] = EffectiveLink(sure, "received", decision)
-        elif old:
+        elif old or _given_before(decisions[:index], key):
             state = "rejected" if decision.verdict == "rejected" else "unsure"
-            found[key] = EffectiveLink(old.link, state, decision)
+            found[key] = EffectiveLink(old.link if old else sure, state, decision)
     return list(found.values())
+
+
+def _given_before(decisions: Sequence[Decision], key: tuple[str, str]) -> bool:
+    """Tell whether a person had given a link before: by accepting it or by moving another one to it."""
+    return any(
+        decision.passage == key[0]
+        and (decision.moved_to == key[1] or (decision.task == key[1] and decision.verdict == "accepted"))
+        for decision in decisions
+    )
 
 
 def _whole(text: str) -> Evidence:
