@@ -322,3 +322,23 @@ def test_a_rerun_with_half_the_documents_gone_keeps_decisions_and_says_so(tmp_pa
     results = Results(fewer)
     assert results.totals["links_rejected"] == 1
     assert any("意见仍保留" in message for message in results.problems["message"])
+
+
+def test_figures_are_the_same_out_of_the_database(tmp_path):
+    from pipeline.store import Store
+
+    decision = Decision("p1-1", task_id(3), "moved", "王某", TIME, task_id(4))
+    world = snapshot(decisions=[decision])
+    with Store(tmp_path / "store.sqlite") as store:
+        store.save_notice(world.notice, [label for label in world.labels if label.scheme != "status"])
+        for document in reversed(world.documents):
+            passages = [p for p in world.passages if p.document_id == document.id]
+            here = {p.id for p in passages}
+            links = [x for x in world.links if x.passage in here]
+            store.save_document(
+                world.notice.id, document, passages, links, [x for x in world.labels if x.target in here]
+            )
+        store.add_decision(decision)
+        store.save_problems(world.notice.id, world.problems)
+        kept = store.snapshot(world.notice.id, world.date, world.settings)
+    assert Results(kept).totals == Results(world).totals
