@@ -90,3 +90,19 @@ def test_passages_of_office_texts_are_the_labelled_ones() -> None:
         truth = labelled[path.stem]
         assert [p.text for p in extract_passages(document)] == [clean(p["text"]) for p in truth["passages"]]
         assert (document.issuer, document.date) == (truth["issuer"], truth["date"])
+
+
+def test_passages_know_their_document() -> None:
+    from pipeline.records import Document, Paragraph, Source
+
+    body = Paragraph("全年办理展品备案一百二十批次，通关时间压缩三成。", Source("d"))
+    document = Document(
+        "d", "a", "text", (body,), title="年度总结", issuer="市商务委", date="2023-01-02", kind="progress"
+    )
+    (passage,) = extract_passages(document)
+    assert (passage.title, passage.issuer, passage.date, passage.kind) == (
+        "年度总结",
+        "市商务委",
+        "2023-01-02",
+        "progress",
+    )

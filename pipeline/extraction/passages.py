@@ -273,14 +273,17 @@ def extract_passages(document: Document, settings: Settings | None = None) -> li
     """
     settings = settings or Settings()
     passages: list[Passage] = []
+    known = {"title": document.title, "issuer": document.issuer, "date": document.date, "kind": document.kind}
     for draft in _merged(_drafts(document), settings.min_passage_characters):
         if draft.given_id:
-            passages.append(Passage(draft.given_id, document.id, draft.text, draft.heading, draft.source, draft.raw))
+            passages.append(
+                Passage(draft.given_id, document.id, draft.text, draft.heading, draft.source, draft.raw, **known)
+            )
             continue
         text = clean(draft.text)
         pieces = _split(text, settings.max_passage_characters)
         for piece in pieces:
             raw = draft.raw if len(pieces) == 1 and draft.raw != piece else ""
             identity = content_id(document.id, str(len(passages)), piece)
-            passages.append(Passage(identity, document.id, piece, draft.heading, draft.source, raw))
+            passages.append(Passage(identity, document.id, piece, draft.heading, draft.source, raw, **known))
     return passages
