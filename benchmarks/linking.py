@@ -1,6 +1,6 @@
 """The ladder of linking methods on the gold passages, with bootstrap intervals and two pictures.
 
-    python benchmarks/linking.py            # writes docs/linking_table.md, docs/risk_coverage.svg, docs/reliability.svg
+    python benchmarks/linking.py            # prints the table; writes docs/risk_coverage.svg, docs/reliability.svg
 
 All methods are run in one process on the same passages. A method that gives no probability files its best task where
 the score reaches the threshold that suits it best on these very passages, which is in its favour.
@@ -156,7 +156,6 @@ def main() -> None:
             + " | ".join(cells)
             + " | - |"
         )
-    (DOCS / "linking_table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     pictures(drawn)
 
