@@ -55,7 +55,16 @@ def load_notice(path: str, settings: Settings, progress: Progress = lambda messa
     documents = read_bounded(path, settings)
     if len(documents) != 1:
         raise ExtractionError(f"{path}：应为一份公文，却有 {len(documents)} 份文档。请用 --notice 指定公文文件。")
-    return extract_notice(documents[0], settings)
+    document = documents[0]
+    notice = extract_notice(document, settings)
+    doubtful = any(problem.kind in ("table", "count") for problem in notice.problems)
+    if document.format == "pdf" and doubtful:
+        from pipeline.readers.second_reading import second_reading
+
+        progress("任务表有疑点，另行读取一遍以作核对")
+        differing = second_reading(path, document.tables)
+        notice = dataclasses.replace(notice, problems=(*notice.problems, *differing))
+    return notice
 
 
 def signature(matcher: TaskMatcher, settings: Settings, notice: Notice) -> str:
