@@ -53,8 +53,7 @@ def test_an_answer_that_makes_no_sense_ends_the_wait(folder: Path, monkeypatch: 
     # A worker that sends what is no record of ours is ended at once, not waited for.
     code = worker._CODE.replace(
         "from pipeline.readers.worker import main; main()",
-        "import pipeline.readers.worker as w; "
-        "w._packed = lambda result: {'documents': [{'colour': 'red'}]}; w.main()",
+        "import pipeline.readers.worker as w; w._packed = lambda result: {'documents': [{'colour': 'red'}]}; w.main()",
     )
     monkeypatch.setattr(worker, "_CODE", code)
     ((_, result),) = read_many(folder / "0.txt")
