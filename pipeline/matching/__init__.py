@@ -121,10 +121,16 @@ class TaskMatcher:
         grades = self._grades(features(plain, tasks, likeness, chosen))
         order = np.argsort(-grades[:, :, 2], axis=1, kind="stable")
         status = self.status.predict(plain)
-        filed = [[k for k in order[i] if grades[i, k, 2] >= self.settings.link_threshold] for i in range(len(passages))]
+        # A line shorter than any passage (a remark, a signature) says too little to be filed anywhere.
+        open_to = [
+            row if len(passage.text) >= self.settings.min_passage_characters else []
+            for row, passage in zip(order, plain, strict=True)
+        ]
+        least = self.settings.link_threshold
+        filed = [[k for k in row if grades[i, k, 2] >= least] for i, row in enumerate(open_to)]
         related = [
-            [k for k in order[i] if k not in filed[i] and grades[i, k, 1] + grades[i, k, 2] >= 0.5]
-            for i in range(len(passages))
+            [k for k in row if k not in filed[i] and grades[i, k, 1] + grades[i, k, 2] >= 0.5]
+            for i, row in enumerate(open_to)
         ]
         pairs = [(passages[i], tasks[chosen[i, k]]) for i in range(len(passages)) for k in (*filed[i], *related[i])]
         evidence = iter(find_evidence(pairs, self.tuned))

@@ -78,7 +78,7 @@ class StatusClassifier:
         texts = [clean(passage.text) for passage in passages]
         if not texts:
             return []
-        classes = list(self.model.classes_)
+        classes = [str(name) for name in self.model.classes_]
         labels = []
         for passage, text, row in zip(passages, texts, self.predict_proba(texts), strict=True):
             order = np.argsort(-row).tolist()
