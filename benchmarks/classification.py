@@ -121,13 +121,14 @@ def ours(train: Rows) -> Answer:
     examples = [Example(row.text, item) for row, item in zip(lesson.rows, lesson.labels, strict=True)]
     words, word_heads, _ = _fit_words(TaskClassifier(), lesson, np.arange(len(lesson.rows)))
     with tempfile.TemporaryDirectory() as folder:
-        heads = finetune(examples, lesson.classes, folder)
+        heads, centre = finetune(examples, lesson.classes, folder)
         encoder = Encoder(adapter=folder)
         encoder.load()
         encoder.fingerprint()
 
     def answer(asked: Sequence[TaskText], scheme: str) -> list[str]:
-        logits = SCALE * encoder.encode([row.text for row in asked]) @ heads[scheme][0].T + heads[scheme][1]
+        found = SCALE * (encoder.encode([row.text for row in asked]) - centre)
+        logits = found @ heads[scheme][0].T + heads[scheme][1]
         logits = logits + words.transform(asked) @ word_heads[scheme][0].T + word_heads[scheme][1]
         return [lesson.classes[scheme][k] for k in np.asarray(logits).argmax(1)]
 

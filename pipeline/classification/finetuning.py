@@ -11,8 +11,8 @@ import numpy as np
 from pipeline.classification.features import window
 from pipeline.encoding.adapters import AdapterOptions, AdapterTraining
 
-SCALE = 16.0
-"""What a unit vector is multiplied with before its head."""
+SCALE = 20.0
+"""What a centred unit vector is multiplied with before its head."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ClassifierTuning:
     """Sizes and rates of the fine-tuning."""
 
     adapter: AdapterOptions = field(
-        default_factory=lambda: AdapterOptions(epochs=4, learning_rate=4e-4, rank=8, first_layer=8, max_tokens=112)
+        default_factory=lambda: AdapterOptions(epochs=5, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=112)
     )
     batch: int = 32
     smoothing: float = 0.05
@@ -44,8 +44,8 @@ def finetune(
     folder: str | Path,
     tuning: ClassifierTuning | None = None,
     progress: Callable[[str], None] | None = None,
-) -> Heads:
-    """Train an adapter and heads; save the adapter, return the heads.
+) -> tuple[Heads, np.ndarray]:
+    """Train an adapter and heads; save the adapter, return the heads and the centre of the vectors.
 
     Args:
         tasks: task texts with their classes; each is seen once an epoch.
@@ -55,7 +55,8 @@ def finetune(
         progress: called with a line now and then.
 
     Returns:
-        By scheme the weights (classes, dimensions) and the bias (classes) over SCALE times the unit vector.
+        By scheme the weights (classes, dimensions) and the bias (classes) over SCALE times the centred unit vector;
+        and the centre: the sentence model puts all texts into one narrow cone.
     """
     import torch
 
@@ -73,6 +74,8 @@ def finetune(
     parameters = [parameter for head in heads.values() for parameter in head.parameters()]
     for parameter in parameters:
         torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        centre = torch.cat([training.embed(hidden[i : i + 64]) for i in range(0, min(len(hidden), 512), 64)]).mean(0)
     batches = -(-len(tasks) // tuning.batch)
     steps = tuning.adapter.epochs * batches
     optimiser, schedule = training.optimiser(parameters, steps)
@@ -84,7 +87,8 @@ def finetune(
         # Texts of like length go through together: padding costs as much as text.
         chosen = np.array(sorted(chosen, key=lambda i: len(hidden[i])))
         halves = [part for part in np.array_split(chosen, 3) if len(part)]
-        vectors = SCALE * torch.cat([training.embed([hidden[i] for i in part]) for part in halves])
+        embedded = torch.cat([training.embed([hidden[i] for i in part]) for part in halves])
+        vectors = SCALE * (embedded - centre)
         loss = torch.zeros(())
         for scheme, head in heads.items():
             truth = targets[scheme][chosen]
@@ -100,10 +104,11 @@ def finetune(
             say(f"第{step // batches + 1}轮 {step + 1}/{steps} 步 损失{total / 10:.3f}")
             total = 0.0
     training.save(folder)
-    return {
+    found = {
         scheme: (head.weight.detach().numpy().copy(), head.bias.detach().numpy().copy())
         for scheme, head in heads.items()
     }
+    return found, centre.numpy()
 
 
 def _index(names: Sequence[str], value: str | None) -> int:

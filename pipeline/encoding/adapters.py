@@ -6,13 +6,14 @@ differentiates the upper layers alone. That halves the time of a step and more.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.encoding import Encoder
+from pipeline.encoding import DEFAULT_MODEL, Encoder
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +47,7 @@ class AdapterTraining:
 
         torch.manual_seed(options.seed)
         self.options = options
+        self._model = model
         # A fresh copy: the adapter changes the modules in place.
         self._sentence_model = Encoder(model).load()
         self._bert = self._sentence_model[0].auto_model
@@ -153,6 +155,11 @@ class AdapterTraining:
         self._bert.embeddings = self._embeddings
         self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
         self._network.save_pretrained(str(folder))
+        config = Path(folder) / "adapter_config.json"
+        values = json.loads(config.read_text(encoding="utf-8"))
+        # The name of the sentence model, not the place where it lay on this machine.
+        values["base_model_name_or_path"] = Path(self._model or DEFAULT_MODEL).name
+        config.write_text(json.dumps(values, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         card = Path(folder) / "README.md"
         if card.exists():
             card.unlink()  # PEFT's empty card; the card of the whole model says it all
