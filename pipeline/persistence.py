@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,16 @@ def save_model(model: Any, path: str | Path) -> None:
     from skops.io import dump
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    dump(model, path)
+    dump(model, path, compression=zipfile.ZIP_DEFLATED)
+
+
+def folder_mark(folder: str | Path) -> str:
+    """Return a mark that changes with any weight or model (safetensors, skops) in a folder."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(folder).rglob("*")):
+        if path.suffix in (".safetensors", ".skops"):
+            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def load_model(path: str | Path) -> Any:

@@ -40,6 +40,10 @@ class Settings:
     """Shorter paragraphs stay with the next one as its heading or lead."""
     max_passage_characters: int = 600
 
+    # Units.
+    unit_lexicon: str = ""
+    """A further CSV of units laid over pipeline/data/units.csv, with the same columns; names in it win."""
+
     # Models.
     model: str = ""
     """A sentence-transformers folder or hub name; "" is the default model under models/."""
@@ -48,8 +52,8 @@ class Settings:
     """Keep vectors by content in the folder of outputs."""
 
     # Links.
-    link_threshold: float = 0.5
-    """Least calibrated probability of a link that is filed."""
+    link_threshold: float = 0.0
+    """Least calibrated probability of a link that is filed; 0 is the linker's own, learnt in training."""
     sign_threshold: float = 0.97
     """Links at least this probable need no reading before they are signed."""
     candidates: int = 10

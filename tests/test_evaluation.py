@@ -13,9 +13,10 @@ from pipeline.evaluation import (
     gold_task_records,
     read_gold_tasks,
     score_tasks,
-    tfidf_answers,
 )
+from pipeline.evaluation.ladder import LINKER, Rung, draw_pictures, file_best, interval, table_lines
 from pipeline.matching.corpus import LabelledPassage, read_labelled
+from pipeline.matching.lexical import CharacterTfidf
 from pipeline.matching.scores import Answer, calibration_error, score_links
 from pipeline.records import Passage
 
@@ -87,7 +88,26 @@ def test_task_scores_forgive_space_and_width_only(corpus):
 def test_the_baseline_is_as_known(corpus):
     tasks = gold_task_records(corpus / "gold" / "tasks.json", "n")
     examples = read_labelled(corpus / "gold" / "dev_docs.jsonl")
-    assert 0.6 < score_links(examples, tfidf_answers(tasks, examples))["hit@1"] < 0.7
+    scores = CharacterTfidf().fit([t.text for t in tasks]).score([e.passage.text for e in examples])
+    answers = file_best(scores, tasks, examples)
+    assert 0.6 < score_links(examples, answers)["hit@1"] < 0.7
+    low, high = interval(examples, answers, "hit@1", draws=50)
+    assert 0.55 < low < score_links(examples, answers)["hit@1"] < high < 0.8
+
+
+def test_the_table_and_the_pictures_show_every_rung(tmp_path):
+    examples = [labelled({1: 2}), labelled({})] * 6
+    answers = [Answer([1], [(1, 0.8)], "done"), Answer([1], [], "none")] * 6
+    sets = {"dev": (examples, [Rung("words", answers, 100.0), Rung(LINKER, answers, 7.0)])}
+    left_out = {"seen notices": {"passages": 9.0, "hit@1": 0.9, "link_f1": 0.8}}
+    lines = table_lines(sets, left_out)
+    assert len(lines) == 5
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+    assert "1.000 (1.00-1.00)" in lines[3]
+    assert lines[2].split("|")[-3].strip() == "-"
+    paths = draw_pictures(sets, tmp_path)
+    assert [path.name for path in paths] == ["risk_coverage.svg", "reliability.svg"]
+    assert all("<svg" in path.read_text(encoding="utf-8") for path in paths)
 
 
 def test_the_floors_belong_to_this_gold(corpus):

@@ -1,16 +1,19 @@
 """Linking: candidates, features, folds, evidence, status; and the real linker on the gold passages."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError, ModelNotFoundError
 from pipeline.matching import TaskMatcher
+from pipeline.matching.cascade import Cascade, Rows, find_unclear
 from pipeline.matching.corpus import LabelledPassage, labelled_passages
 from pipeline.matching.evidence import find_evidence
 from pipeline.matching.features import NAMES, TaskIndex, candidates, features
 from pipeline.matching.lexical import CharacterTfidf, WordBM25
-from pipeline.matching.status import StatusClassifier
-from pipeline.matching.training import score_notice, train_decision
+from pipeline.matching.status import CLASSES, StatusClassifier
+from pipeline.matching.training import score_notice
 from pipeline.records import Passage, Task
 
 TASKS = [
@@ -72,7 +75,19 @@ def example(document, notice, grades, number=1, text="某银行在境外发行�
     return LabelledPassage(passage(number, text, document), notice, grades, status)
 
 
-def test_decision_learns_to_abstain(encoder):
+class WordPairs:
+    """A cross-encoder of its own kind: what passage and task share in pairs of characters."""
+
+    def score(self, pairs, progress=None):
+        shared = [
+            len({a + b for a, b in itertools.pairwise(p.text)} & {a + b for a, b in itertools.pairwise(t.text)})
+            for p, t in pairs
+        ]
+        grades = np.array([[-0.1, -4.0, -3.0] if n < 2 else [-3.0, -4.0, -0.1] for n in shared], np.float32)
+        return grades.reshape(-1, 3)
+
+
+def test_cascade_learns_to_abstain(encoder):
     texts = {
         1: "某银行在境外发行绿色债券。",
         2: "境外仲裁机构设立业务机构。",
@@ -80,16 +95,48 @@ def test_decision_learns_to_abstain(encoder):
         4: "数据分级分类管理办法印发。",
     }
     examples = [
-        example(f"d{k}", "n", {no: 2}, text=text + "甲乙丙丁"[k % 4]) for k in range(12) for no, text in texts.items()
+        example(f"d{k}", "n", {no: 2}, text=text + "甲乙丙丁"[k % 4]) for k in range(24) for no, text in texts.items()
     ]
-    examples += [example(f"d{k}", "n", {}, text="新建农村公路，推进厕所革命。" + "甲乙丙丁"[k % 4]) for k in range(12)]
-    examples += [example(f"d{k}", "n", {1: 1}, text="绿色金融前景广阔。") for k in range(12)]
-    scored = score_notice("n", TASKS, examples, encoder, encoder, 4)
-    decision = train_decision([scored])
-    grades = decision.predict_proba(scored.values.reshape(-1, len(NAMES))).reshape(len(examples), 4, 3)
+    examples += [example(f"d{k}", "n", {}, text="新建农村公路，推进厕所革命。" + "甲乙丙丁"[k % 4]) for k in range(24)]
+    examples += [example(f"d{k}", "n", {1: 1}, text="绿色金融前景广阔。") for k in range(24)]
+    scored = score_notice("n", TASKS, examples, encoder, encoder, WordPairs(), 4)
+    cascade = Cascade.fit([scored.rows])
+    asked = []
+
+    def read(unclear):
+        asked.append(unclear)
+        return scored.rows.read(unclear)
+
+    grades = cascade.predict_proba(scored.rows.values, read)
+    assert np.allclose(grades.sum(2), 1)
     best = grades[:, :, 2].max(1)
-    assert best[:48].mean() > 0.8
-    assert best[48:60].mean() < 0.2
+    assert best[:96].mean() > 0.8
+    assert best[96:120].mean() < 0.2
+    assert len(asked) == 1
+    assert asked[0].any(1).all()
+    assert asked[0].sum() < asked[0].size
+
+
+def test_what_is_ruled_out_is_not_read():
+    first = np.zeros((2, 7, 3))
+    first[:, :, 0] = 1.0
+    first[0, 1] = [0.1, 0.1, 0.8]
+    first[0, 4] = [0.9, 0.05, 0.05]
+    first[1, :, 2] = [0.3, 0.29, 0.28, 0.27, 0.26, 0.25, 0.24]
+    unclear = find_unclear(first)
+    assert np.flatnonzero(unclear[0]).tolist() == [1, 4]
+    assert np.flatnonzero(unclear[1]).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_unknown_grades_teach_nothing():
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(60, 3, 2)).astype(np.float32)
+    grades = np.where(values[:, :, 0] > 0, 2, 0)
+    cross = np.log(np.where(grades[:, :, None] == np.array([0, 1, 2]), 0.9, 0.05)).astype(np.float32)
+    hidden = np.where(draw.random(grades.shape) < 0.3, -1, grades)
+    cascade = Cascade.fit([Rows(values[:30], cross[:30], hidden[:30]), Rows(values[30:], cross[30:], hidden[30:], 2)])
+    found = cascade.predict_proba(values, Rows(values, cross, grades).read).argmax(2)
+    assert (found == grades).mean() > 0.95
 
 
 def test_status_and_its_cue(encoder):
@@ -109,8 +156,28 @@ def test_status_and_its_cue(encoder):
     assert labels[0].reasons[0][0] in ("细则已印发", "累计办结30件")
 
 
+def test_status_weighs_both_readers(encoder):
+    texts = ["办法已印发。", "平台正在建设。", "下一步拟申请。", "要提高认识。"] * 12
+    status = ["done", "ongoing", "planned", "none"] * 12
+    truth = np.array([CLASSES.index(name) for name in status])
+    classifier = StatusClassifier(encoder, encoder).fit(texts, status)
+    # A second reader that is right where the first knows nothing: its weights read the vectors of other words.
+    vectors = encoder.encode(other := ["甲甲甲。", "乙乙乙。", "丙丙丙。", "丁丁丁。"] * 12)
+    classifier.head = {
+        "weights": np.stack([vectors[truth == k].mean(0) for k in range(4)]),
+        "bias": np.zeros(4),
+        "centre": vectors.mean(0),
+    }
+    classifier.fit_stack(other, status)
+    found = classifier.predict_proba(other)
+    assert [CLASSES[k] for k in found.argmax(1)] == status
+    assert np.allclose(found.sum(1), 1)
+    restored = StatusClassifier(encoder, encoder).restore(classifier.state())
+    assert np.allclose(restored.predict_proba(other), found)
+
+
 def test_nothing_in_nothing_out(encoder):
-    matcher = TaskMatcher(encoder, encoder, None, StatusClassifier(encoder)).fit(TASKS)
+    matcher = TaskMatcher(encoder, encoder, WordPairs(), None, StatusClassifier(encoder)).fit(TASKS)
     assert matcher.predict([]) == []
     with pytest.raises(ValueError, match="任务"):
         matcher.fit([])
@@ -166,11 +233,12 @@ def test_held_examples_come_back_from_disk(tmp_path, encoder):
     from pipeline.matching.training import load_scored, save_scored
 
     examples = [example("d1", "n", {1: 2}), example("d2", "n", {}, text="新建农村公路。")]
-    scored = score_notice("n", TASKS, examples, encoder, encoder, 3)
+    scored = score_notice("n", TASKS, examples, encoder, encoder, WordPairs(), 3)
     save_scored([scored], tmp_path / "held.npz")
     (back,) = load_scored(tmp_path / "held.npz")
-    assert np.allclose(back.values, scored.values, atol=2e-3, rtol=2e-3)
-    assert (back.grades == scored.grades).all()
+    assert np.allclose(back.rows.values, scored.rows.values, atol=2e-3, rtol=2e-3)
+    assert np.allclose(back.rows.cross, scored.rows.cross, atol=2e-3, rtol=2e-3)
+    assert (back.rows.grades == scored.rows.grades).all()
     assert [e.grades for e in back.examples] == [{1: 2}, {}]
     with pytest.raises(ModelNotFoundError):
         load_scored(tmp_path / "none.npz")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_TOGETHER = 12
+"""Texts that go through the upper layers at a time."""
+
+
 @dataclass(frozen=True)
 class AdapterOptions:
     """Seed, sizes and rates of a training."""
@@ -33,24 +37,143 @@ class AdapterOptions:
     max_tokens: int = 256
 
 
-class AdapterTraining:
-    """A sentence model in training: frozen lower layers, an adapter over the upper ones.
+class SplitModel:
+    """A sentence model cut in two: lower layers that keep their weights, and the upper layers above them.
+
+    Args:
+        model: folder or name of the sentence model; "" is the default.
+        first_layer: the cut.
+        max_tokens: longer texts are cut off.
+        adapter: folder of an adapter to merge into the upper layers; "" for none.
+    """
+
+    def __init__(self, model: str, first_layer: int, max_tokens: int, adapter: str = "") -> None:
+        self._first_layer, self._max_tokens = first_layer, max_tokens
+        # A fresh copy: it is taken apart in place.
+        self._sentence_model = Encoder(model, adapter=adapter).load()
+        self._bert = self._sentence_model[0].auto_model
+        self._layers = list(self._bert.encoder.layer)
+        self._embeddings = self._bert.embeddings
+        self._use(upper=True)
+
+    @property
+    def dimensions(self) -> int:
+        """Width of the hidden states."""
+        return int(self._bert.config.hidden_size)
+
+    def _use(self, upper: bool) -> None:
+        import torch
+
+        class Passthrough(torch.nn.Module):
+            def forward(self, inputs_embeds: torch.Tensor, **others: Any) -> torch.Tensor:
+                return inputs_embeds
+
+        cut = self._first_layer
+        self._bert.embeddings = Passthrough() if upper else self._embeddings
+        self._bert.encoder.layer = torch.nn.ModuleList(self._layers[cut:] if upper else self._layers[:cut])
+
+    def lower(self, texts: Sequence[str], prompt: str) -> list[torch.Tensor]:
+        """Return what the lower layers make of each text, each of shape (tokens, dimensions)."""
+        import torch
+
+        training = self._bert.training
+        self._use(upper=False)
+        self._bert.eval()
+        tokenizer = self._sentence_model.tokenizer
+        before = self._sentence_model.prompts.get(prompt, "")
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        found: dict[int, torch.Tensor] = {}
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            for start in range(0, len(order), 32):
+                part = order[start : start + 32]
+                batch = tokenizer(
+                    [before + texts[i] for i in part],
+                    padding=True,
+                    truncation=True,
+                    max_length=self._max_tokens,
+                    return_tensors="pt",
+                )
+                hidden = self._bert(**batch).last_hidden_state
+                for i, row, mask in zip(part, hidden, batch["attention_mask"], strict=True):
+                    found[i] = row[: int(mask.sum())].to(torch.bfloat16).clone()
+        self._use(upper=True)
+        self._bert.train(training)
+        return [found[i] for i in range(len(texts))]
+
+    def upper(self, hidden: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the last states, shape (texts, tokens, dimensions), and which of them are no padding (0 or 1)."""
+        import torch
+
+        padded = torch.nn.utils.rnn.pad_sequence(list(hidden), batch_first=True).float()
+        mask = torch.zeros(padded.shape[:2], dtype=torch.long)
+        for row, states in enumerate(hidden):
+            mask[row, : len(states)] = 1
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = self._bert(inputs_embeds=padded, attention_mask=mask).last_hidden_state
+        return states.float(), mask
+
+    def join(
+        self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor], bias: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean last states of pairs of texts that see each other, each of shape (pairs, dimensions).
+
+        Args:
+            first: what the lower layers made of the first texts.
+            second: of the second texts.
+            bias: added to the attention between the two; the lower, the less they see of each other.
+        """
+        import torch
+
+        lengths = [len(a) + len(b) for a, b in zip(first, second, strict=True)]
+        joined = [torch.cat([a.float(), b.float()]) for a, b in zip(first, second, strict=True)]
+        padded = torch.nn.utils.rnn.pad_sequence(joined, batch_first=True)
+        place = torch.arange(padded.shape[1])
+        is_first = place < torch.tensor([len(a) for a in first])[:, None]
+        is_second = (place < torch.tensor(lengths)[:, None]) & ~is_first
+        mask = torch.where(is_first[:, :, None] == is_first[:, None, :], 0.0, bias)
+        mask = mask.masked_fill(~(is_first | is_second)[:, None, :], -1e4)[:, None]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = self._bert(inputs_embeds=padded, attention_mask=mask.to(torch.bfloat16)).last_hidden_state.float()
+        means = [
+            (states * part[:, :, None]).sum(1) / part.sum(1, keepdim=True)
+            for part in (is_first.float(), is_second.float())
+        ]
+        return means[0], means[1]
+
+    def embed(self, hidden: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return unit vectors, shape (texts, dimensions), of texts that went through the lower layers."""
+        import torch
+
+        # Texts of like length go through together: padding costs as much as text.
+        order = sorted(range(len(hidden)), key=lambda i: len(hidden[i]))
+        pooled = []
+        for start in range(0, len(order), _TOGETHER):
+            states, mask = self.upper([hidden[i] for i in order[start : start + _TOGETHER]])
+            pooled.append((states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True))
+        back = torch.argsort(torch.tensor(order))
+        return torch.nn.functional.normalize(torch.cat(pooled)[back], dim=-1)
+
+
+class AdapterTraining(SplitModel):
+    """A split model in training: an adapter over the upper layers learns.
 
     Args:
         model: folder or name of the sentence model; "" is the default.
         options: seed, sizes and rates.
+        start: folder of an adapter of the same shape to go on from; "" starts anew.
     """
 
-    def __init__(self, model: str, options: AdapterOptions) -> None:
+    def __init__(self, model: str, options: AdapterOptions, start: str = "") -> None:
         import torch
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+        from safetensors.torch import load_file
 
         torch.manual_seed(options.seed)
+        super().__init__(model, options.first_layer, options.max_tokens)
         self.options = options
         self._model = model
-        # A fresh copy: the adapter changes the modules in place.
-        self._sentence_model = Encoder(model).load()
-        self._bert = self._sentence_model[0].auto_model
+        self._bert.embeddings = self._embeddings
+        self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
         self._network = get_peft_model(
             self._bert,
             LoraConfig(
@@ -63,62 +186,15 @@ class AdapterTraining:
                 ],
             ),
         )  # fmt: skip
+        if start:
+            set_peft_model_state_dict(self._network, load_file(Path(start) / "adapter_model.safetensors"))
         self.weights = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
         self._layers = list(self._bert.encoder.layer)
-        self._embeddings = self._bert.embeddings
+        for layer in self._layers:
+            # Drawing which attention to drop costs a seventh of a step; that of the states is enough.
+            layer.attention.self.dropout.p = 0.0
         self._use(upper=True)
         self._network.train()
-
-    def _use(self, upper: bool) -> None:
-        import torch
-
-        class Passthrough(torch.nn.Module):
-            def forward(self, inputs_embeds: torch.Tensor, **others: Any) -> torch.Tensor:
-                return inputs_embeds
-
-        cut = self.options.first_layer
-        self._bert.embeddings = Passthrough() if upper else self._embeddings
-        self._bert.encoder.layer = torch.nn.ModuleList(self._layers[cut:] if upper else self._layers[:cut])
-
-    def lower(self, texts: Sequence[str], prompt: str) -> list[torch.Tensor]:
-        """Return what the frozen layers make of each text, each of shape (tokens, dimensions)."""
-        import torch
-
-        self._use(upper=False)
-        self._network.eval()
-        tokenizer = self._sentence_model.tokenizer
-        before = self._sentence_model.prompts.get(prompt, "")
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        found: dict[int, torch.Tensor] = {}
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            for start in range(0, len(order), 32):
-                part = order[start : start + 32]
-                batch = tokenizer(
-                    [before + texts[i] for i in part],
-                    padding=True,
-                    truncation=True,
-                    max_length=self.options.max_tokens,
-                    return_tensors="pt",
-                )
-                hidden = self._bert(**batch).last_hidden_state
-                for i, row, mask in zip(part, hidden, batch["attention_mask"], strict=True):
-                    found[i] = row[: int(mask.sum())].to(torch.bfloat16).clone()
-        self._use(upper=True)
-        self._network.train()
-        return [found[i] for i in range(len(texts))]
-
-    def embed(self, hidden: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return unit vectors, shape (texts, dimensions), of texts that went through the lower layers."""
-        import torch
-
-        padded = torch.nn.utils.rnn.pad_sequence(list(hidden), batch_first=True).float()
-        mask = torch.zeros(padded.shape[:2], dtype=torch.long)
-        for row, states in enumerate(hidden):
-            mask[row, : len(states)] = 1
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = self._bert(inputs_embeds=padded, attention_mask=mask).last_hidden_state
-        pooled = (states.float() * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
-        return torch.nn.functional.normalize(pooled, dim=-1)
 
     def optimiser(self, others: Sequence[torch.nn.Parameter], steps: int) -> tuple[Any, Any]:
         """Return AdamW with a short warm-up and a cosine decay; others are learnt ten times faster."""
@@ -156,6 +232,7 @@ class AdapterTraining:
         self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
         self._network.save_pretrained(str(folder))
         config = Path(folder) / "adapter_config.json"
+        (Path(folder) / "adapter_model.safetensors").chmod(0o644)  # it is written for its owner alone
         values = json.loads(config.read_text(encoding="utf-8"))
         # The name of the sentence model, not the place where it lay on this machine.
         values["base_model_name_or_path"] = Path(self._model or DEFAULT_MODEL).name

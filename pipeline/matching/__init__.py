@@ -6,16 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.errors import ModelNotFoundError
+from pipeline.matching.cascade import Cascade
+from pipeline.matching.crossencoder import CrossEncoder, CrossOptions
 from pipeline.matching.evidence import find_evidence
 from pipeline.matching.features import Progress, TaskIndex, candidates, features
 from pipeline.matching.status import StatusClassifier
-from pipeline.persistence import load_model
+from pipeline.persistence import folder_mark, load_model
 from pipeline.records import Label, Link, Passage, Task
 from pipeline.settings import Settings
 from pipeline.text import clean
@@ -40,10 +41,13 @@ class TaskMatcher:
     Args:
         base: the sentence model.
         tuned: the sentence model with the linker's adapter.
-        decision: classifier of candidates' features into 0 (no), 1 (related), 2 (carries out).
+        cross: reads a passage and a task together.
+        cascade: judges candidates: 0 (no), 1 (related), 2 (carries out).
         status: classifier of passages by status.
         settings: thresholds and the number of candidates.
         name: what links name as their labeller.
+        threshold: least probability of a link that is filed, unless the settings name one.
+        left_out: figures measured in training, each notice left out of the decision.
 
     Example:
         >>> matcher = TaskMatcher.from_disk().fit(notice.tasks)            # doctest: +SKIP
@@ -55,17 +59,24 @@ class TaskMatcher:
         self,
         base: Encoder,
         tuned: Encoder,
-        decision: Any,
+        cross: CrossEncoder,
+        cascade: Cascade,
         status: StatusClassifier,
         settings: Settings = Settings(),
         name: str = "linker",
+        threshold: float = 0.5,
+        left_out: dict[str, dict[str, float]] | None = None,
     ) -> None:
         self.base = base
         self.tuned = tuned
-        self.decision = decision
+        self.cross = cross
+        self.cascade = cascade
         self.status = status
         self.settings = settings
         self.name = name
+        self.threshold = threshold
+        self.left_out = left_out or {}
+        self.mark = ""
 
     @classmethod
     def from_disk(cls, path: str | Path = "", settings: Settings = Settings(), cache: str | Path = "") -> TaskMatcher:
@@ -88,15 +99,20 @@ class TaskMatcher:
         # An adapter fits the weights it was trained over, and no others.
         adapter = "" if settings.model else str(folder / "adapter")
         tuned = Encoder(settings.model, adapter=adapter, batch_size=settings.batch_size, cache=vectors)
-        status = StatusClassifier(base)
-        saved = load_model(folder / "status.skops")
-        status.model, status.centre = saved["model"], saved["centre"]
-        decision = load_model(folder / "decision.skops")
-        return cls(base, tuned, decision, status, settings, f"linker-{config['version']}")
+        reader = Encoder(adapter=str(folder / "status"), batch_size=settings.batch_size, cache=vectors)
+        # The status stays with the model that it was trained over.
+        plain = Encoder(batch_size=settings.batch_size, cache=vectors) if settings.model else base
+        status = StatusClassifier(plain, reader).restore(load_model(folder / "status.skops"))
+        cross = CrossEncoder(folder / "cross", options=CrossOptions(**config["cross_options"]))
+        cascade = Cascade(**load_model(folder / "decision.skops"))
+        name, threshold = f"linker-{config['version']}", config["threshold"]
+        matcher = cls(base, tuned, cross, cascade, status, settings, name, threshold, config["measured"])
+        matcher.mark = folder_mark(folder)
+        return matcher
 
     def fingerprint(self) -> str:
-        """Return a mark of the linker and its sentence model."""
-        return f"{self.name} {self.base.fingerprint().hex()} {self.tuned.fingerprint().hex()}"
+        """Return a mark of the linker and its sentence model; it changes when the linker is trained again."""
+        return f"{self.name} {self.base.fingerprint().hex()} {self.mark}"
 
     def fit(self, tasks: Sequence[Task]) -> TaskMatcher:
         """Make the tasks of a notice known; nothing is trained.
@@ -118,7 +134,11 @@ class TaskMatcher:
         tasks = self.index.tasks
         likeness = self.index.compare(plain, progress)
         chosen = candidates(likeness, min(self.settings.candidates, len(tasks)))
-        grades = self._grades(features(plain, tasks, likeness, chosen))
+
+        def read(unclear: np.ndarray) -> np.ndarray:
+            return self.cross.score([(plain[i], tasks[chosen[i, k]]) for i, k in np.argwhere(unclear)], progress)
+
+        grades = self.cascade.predict_proba(features(plain, tasks, likeness, chosen), read)
         order = np.argsort(-grades[:, :, 2], axis=1, kind="stable")
         status = self.status.predict(plain)
         # A line shorter than any passage (a remark, a signature) says too little to be filed anywhere.
@@ -126,7 +146,7 @@ class TaskMatcher:
             row if len(passage.text) >= self.settings.min_passage_characters else []
             for row, passage in zip(order, plain, strict=True)
         ]
-        least = self.settings.link_threshold
+        least = self.settings.link_threshold or self.threshold
         filed = [[k for k in row if grades[i, k, 2] >= least] for i, row in enumerate(open_to)]
         related = [
             [k for k in row if k not in filed[i] and grades[i, k, 1] + grades[i, k, 2] >= 0.5]
@@ -153,12 +173,6 @@ class TaskMatcher:
     def match(self, passages: Sequence[Passage]) -> list[Link]:
         """Return the links that would be filed (grade 2), in the order of the passages."""
         return [link for prediction in self.predict(passages) for link in prediction.links]
-
-    def _grades(self, values: np.ndarray) -> np.ndarray:
-        """Probabilities of grade 0, 1, 2, shape (passages, candidates, 3)."""
-        flat = self.decision.predict_proba(values.reshape(-1, values.shape[-1]))
-        grades: np.ndarray = flat.reshape(*values.shape[:2], 3)
-        return grades
 
 
 def _cleaned(passage: Passage) -> Passage:

@@ -17,12 +17,13 @@ from pipeline.encoding import Encoder
 from pipeline.matching.finetuning import with_title
 from pipeline.matching.lexical import CharacterTfidf, WordBM25
 from pipeline.records import Passage, Task
-from pipeline.text import compact
+from pipeline.text import clauses, compact, sentences
 
 Progress = Callable[[int, int], None]
 
 NAMES = (
-    "tuned", "tuned_gap", "tuned_rank", "titled", "titled_gap", "titled_rank", "base", "base_gap",
+    "tuned", "tuned_gap", "tuned_rank", "clause", "clause_gap", "sentence", "sentence_gap", "part", "part_gap",
+    "titled", "titled_gap", "titled_rank", "base", "base_gap",
     "tfidf", "tfidf_gap", "tfidf_rank", "bm25", "bm25_gap", "bm25_rank",
     "title", "title_gap", "title_tfidf", "neighbours", "neighbours_gap", "document", "document_gap", "heading",
     "lead_is_issuer", "lead_named", "coop_named", "best_tuned", "best_titled", "best_bm25", "spread",
@@ -35,6 +36,12 @@ class Likeness:
     """Likenesses of every passage with every task, and which tasks are candidates."""
 
     tuned: np.ndarray
+    clause: np.ndarray
+    """With the task's clause that is likest: a passage often carries out one measure of several."""
+    sentence: np.ndarray
+    """Of the passage's likest sentence with the task: a deed often stands among general words."""
+    part: np.ndarray
+    """Of the likest sentence with the likest clause."""
     titled: np.ndarray
     base: np.ndarray
     tfidf: np.ndarray
@@ -59,6 +66,9 @@ class TaskIndex:
         self.base, self.tuned = base, tuned
         self.base_vectors = base.encode(texts, "passage")
         self.tuned_vectors = tuned.encode(texts, "passage")
+        clauses_of = [[text[a:b] for a, b in clauses(text)] or [text] for text in texts]
+        self.clause_starts = np.cumsum([0, *map(len, clauses_of[:-1])])
+        self.clause_vectors = tuned.encode([clause for group in clauses_of for clause in group], "passage")
         self.tfidf = CharacterTfidf().fit(texts)
         self.bm25 = WordBM25().fit(texts)
 
@@ -67,9 +77,15 @@ class TaskIndex:
         texts = [passage.text for passage in passages]
         titles = [passage.title for passage in passages]
         headings = [passage.heading[-1] if passage.heading else "" for passage in passages]
-        tuned = self.tuned.encode(texts, progress=progress) @ self.tuned_vectors.T
+        vectors = self.tuned.encode(texts, progress=progress)
+        sentences_of = [[text[a:b] for a, b in sentences(text)] or [text] for text in texts]
+        starts = np.cumsum([0, *map(len, sentences_of[:-1])])
+        parts = self.tuned.encode([sentence for group in sentences_of for sentence in group], progress=progress)
         return Likeness(
-            tuned=tuned,
+            tuned=vectors @ self.tuned_vectors.T,
+            clause=self._best_clause(vectors),
+            sentence=np.maximum.reduceat(parts @ self.tuned_vectors.T, starts),
+            part=np.maximum.reduceat(self._best_clause(parts), starts),
             titled=self.tuned.encode([with_title(passage) for passage in passages], progress=progress)
             @ self.tuned_vectors.T,
             base=self.base.encode(texts, progress=progress) @ self.base_vectors.T,
@@ -79,6 +95,11 @@ class TaskIndex:
             title_tfidf=self.tfidf.score(titles),
             heading=self._known(headings),
         )
+
+    def _best_clause(self, vectors: np.ndarray) -> np.ndarray:
+        """Likeness with the likest clause of each task."""
+        best: np.ndarray = np.maximum.reduceat(vectors @ self.clause_vectors.T, self.clause_starts, axis=1)
+        return best
 
     def _known(self, texts: list[str]) -> np.ndarray:
         """Likeness with a context text; the mean over tasks where there is none, so that it says nothing."""
@@ -203,6 +224,9 @@ def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Liken
 
     columns = {
         "tuned": likeness.tuned, "tuned_gap": _gap(likeness.tuned), "tuned_rank": _rank(likeness.tuned),
+        "clause": likeness.clause, "clause_gap": _gap(likeness.clause),
+        "sentence": likeness.sentence, "sentence_gap": _gap(likeness.sentence),
+        "part": likeness.part, "part_gap": _gap(likeness.part),
         "titled": likeness.titled, "titled_gap": _gap(likeness.titled), "titled_rank": _rank(likeness.titled),
         "base": likeness.base, "base_gap": _gap(likeness.base),
         "tfidf": likeness.tfidf, "tfidf_gap": _gap(likeness.tfidf), "tfidf_rank": _rank(likeness.tfidf),

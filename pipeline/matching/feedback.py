@@ -18,8 +18,9 @@ import numpy as np
 from pipeline.encoding import models_folder
 from pipeline.errors import DataError
 from pipeline.matching import TaskMatcher
+from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.features import candidates, features
-from pipeline.matching.training import Rows, leave_notices_out, load_scored, train_decision
+from pipeline.matching.training import leave_notices_out, left_out_figures, load_scored
 from pipeline.persistence import save_model
 from pipeline.records import Decision, Snapshot
 
@@ -46,8 +47,8 @@ def decided_grades(snapshot: Snapshot) -> dict[str, dict[str, int]]:
     return known
 
 
-def decision_rows(matcher: TaskMatcher, snapshot: Snapshot) -> Rows:
-    """Return the features and grades of the candidates that the office has decided on.
+def decision_rows(matcher: TaskMatcher, snapshot: Snapshot) -> Rows | None:
+    """Return the candidates of the passages that the office has decided on; None where there are none.
 
     Where a passage has an accepted task, its other candidates count as rejected; where it has none, only those that
     were rejected are known.
@@ -57,19 +58,17 @@ def decision_rows(matcher: TaskMatcher, snapshot: Snapshot) -> Rows:
     passages = list(snapshot.passages)
     likeness = matcher.index.compare(passages)
     chosen = candidates(likeness, min(matcher.settings.candidates, len(tasks)))
-    values = features(passages, tasks, likeness, chosen)
-    rows, grades = [], []
+    grades = np.full(chosen.shape, -1)
     for place, passage in enumerate(passages):
-        decided = known.get(passage.id)
-        if not decided:
-            continue
-        carried = 2 in decided.values()
-        for column, task in enumerate(chosen[place]):
-            grade = decided.get(tasks[task].id, 0 if carried else None)
-            if grade is not None:
-                rows.append(values[place, column])
-                grades.append(grade)
-    return np.array(rows, np.float32).reshape(-1, values.shape[-1]), np.array(grades, np.int64)
+        decided = known.get(passage.id, {})
+        unsaid = 0 if 2 in decided.values() else -1
+        grades[place] = [decided.get(tasks[task].id, unsaid) for task in chosen[place]]
+    rows = np.flatnonzero((grades >= 0).any(1))
+    if not len(rows):
+        return None
+    values = features(passages, tasks, likeness, chosen)[rows]
+    read = matcher.cross.score([(passages[i], tasks[k]) for i in rows for k in chosen[i]])
+    return Rows(values, read.reshape(*values.shape[:2], -1), grades[rows], WEIGHT)
 
 
 def refine_linker(
@@ -91,16 +90,16 @@ def refine_linker(
     target = Path(folder) if folder else models_folder() / "linker"
     matcher = TaskMatcher.from_disk(target).fit(snapshot.notice.tasks)
     progress("计算已审核段落的特征")
-    values, grades = decision_rows(matcher, snapshot)
-    if not len(grades):
+    decided = decision_rows(matcher, snapshot)
+    if decided is None:
         raise DataError("库中还没有可用的审核意见。请先在工作簿或审核页面中审核，再训练。")
     scored = load_scored(target / "held.npz")
     config = json.loads((target / "config.json").read_text(encoding="utf-8"))
-    more = [(np.repeat(values, WEIGHT, axis=0), np.repeat(grades, WEIGHT))]
-    threshold, seed = matcher.settings.link_threshold, config["options"]["seed"]
-    progress(f"用 {len(grades)} 条意见重新训练判定，并在其他公文上核对")
-    before = leave_notices_out(scored, config["seen"], threshold, seed)
-    after = leave_notices_out(scored, config["seen"], threshold, seed, more)
+    threshold, seed = config["threshold"], config["options"]["seed"]
+    count = int((decided.grades >= 0).sum())
+    progress(f"用 {count} 条意见重新训练判定，并在其他公文上核对")
+    before = left_out_figures(leave_notices_out(scored, seed), config["seen"], threshold)
+    after = left_out_figures(leave_notices_out(scored, seed, [decided]), config["seen"], threshold)
     for group, figures in before.items():
         fall = figures["link_f1"] - after[group]["link_f1"]
         if fall > ALLOWED_FALL:
@@ -109,7 +108,8 @@ def refine_linker(
                 "请检查审核意见是否有误，或待意见更多时再试。"
             )
     shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
-    save_model(train_decision(scored, seed, more), target / "decision.skops")
-    config["decisions"] = {"notice": snapshot.notice.id, "rows": len(grades), "before": before, "after": after}
+    cascade = Cascade.fit([*(item.rows for item in scored), decided], seed)
+    save_model({"first": cascade.first, "second": cascade.second}, target / "decision.skops")
+    config["decisions"] = {"notice": snapshot.notice.id, "rows": count, "before": before, "after": after}
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return {"before": before, "after": after}

@@ -65,7 +65,7 @@ def finetune(
 
     torch.manual_seed(options.seed)
     draw = random.Random(options.seed)
-    hard = _hard_negatives(encoder, notices, examples)
+    hard = nearest_tasks(encoder, notices, examples)
     rows = {notice: {task.no: row for row, task in enumerate(tasks)} for notice, tasks in notices.items()}
     network = AdapterTraining(encoder.model, options)
     texts = [
@@ -102,10 +102,10 @@ def finetune(
     network.save(folder)
 
 
-def _hard_negatives(
+def nearest_tasks(
     encoder: Encoder, notices: dict[str, list[Task]], examples: Sequence[LabelledPassage]
 ) -> list[list[int]]:
-    """Return for each passage the rows of its likeliest tasks by the base model."""
+    """Return for each passage the rows of its twelve likeliest tasks, best first: hard negatives where not labelled."""
     vectors = {notice: encoder.encode([task.text for task in tasks], "passage") for notice, tasks in notices.items()}
     queries = encoder.encode([example.passage.text for example in examples])
     return [

@@ -1,9 +1,9 @@
-"""Train the linker: adapter, status classifier and the last decision, from corpus/training alone.
+"""Train the linker: adapter, cross-encoder, status classifier and the last decision, from corpus/training alone.
 
-The decision must be learnt from scores of passages that the adapter has not seen, or it would trust them too much.
-So the documents that the corpus marks as held are kept from a first adapter, which then scores them; among them are
-whole notices (tasks never seen) and further documents of notices that it has seen. The decision learns from these
-scores; the adapter that is kept is trained on everything.
+The decision must be learnt from scores of passages that adapter and cross-encoder have not seen, or it would trust
+them too much. So the documents that the corpus marks as held are kept from both, which then score them; among them are
+whole notices (tasks never seen) and further documents of notices that they have seen. The decision and the weights
+of the status learn from these scores.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.errors import ModelNotFoundError
+from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, read_labelled, read_tasks
+from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, train_cross_encoder
 from pipeline.matching.features import NAMES, TaskIndex, candidates, features
-from pipeline.matching.finetuning import FinetuningOptions, finetune
+from pipeline.matching.finetuning import FinetuningOptions, finetune, nearest_tasks
 from pipeline.matching.scores import Answer, score_links
 from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import save_model
 from pipeline.records import Passage, Task
-from pipeline.settings import Settings
 from pipeline.text import clean
 
 Progress = Callable[[str], None]
@@ -35,15 +36,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Scored:
-    """Candidates' features of the passages of one notice, with their true grades.
+    """Candidates of the held passages of one notice, with their true grades.
 
-    values has shape (passages, candidates, features); grades and numbers (passages, candidates).
+    rows holds what the decision learns from; numbers the tasks' numbers, shape (passages, candidates).
     """
 
     notice: str
     examples: list[LabelledPassage]
-    values: np.ndarray
-    grades: np.ndarray
+    rows: Rows
     numbers: np.ndarray
 
 
@@ -66,9 +66,10 @@ def score_notice(
     examples: Sequence[LabelledPassage],
     base: Encoder,
     tuned: Encoder,
+    cross: CrossEncoder,
     count: int = 10,
 ) -> Scored:
-    """Return the candidates' features of labelled passages of one notice."""
+    """Return the scored candidates of labelled passages of one notice."""
     index = TaskIndex(tasks, base, tuned)
     passages = [example.passage for example in examples]
     likeness = index.compare(passages)
@@ -78,91 +79,80 @@ def score_notice(
     grades = np.array(
         [[example.grades.get(int(no), 0) for no in row] for example, row in zip(examples, numbers, strict=True)]
     )
-    return Scored(notice, list(examples), values, grades, numbers)
+    pairs = [(passage, tasks[k]) for passage, row in zip(passages, chosen, strict=True) for k in row]
+    read = cross.score(pairs).reshape(*chosen.shape, -1)
+    return Scored(notice, list(examples), Rows(values, read, grades), numbers)
 
 
-Rows = tuple[np.ndarray, np.ndarray]
-"""Features (candidates x features) and their grades."""
-
-
-def train_decision(scored: Sequence[Scored], seed: int = 0, more: Sequence[Rows] = ()) -> Any:
-    """Return the classifier of candidates into 0 (no), 1 (related), 2 (carries out).
-
-    Gradient boosting and logistic regression vote with their probabilities: either alone ranks or calibrates worse
-    where whole notices of the held passages are left out.
-
-    Args:
-        scored: held passages.
-        seed: of the boosting.
-        more: further rows to learn from.
-    """
-    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    values = np.concatenate([item.values.reshape(-1, len(NAMES)) for item in scored] + [rows for rows, _ in more])
-    grades = np.concatenate([item.grades.ravel() for item in scored] + [known for _, known in more])
-    boosting = HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=180,
-        max_leaf_nodes=12,
-        min_samples_leaf=40,
-        l2_regularization=5.0,
-        random_state=seed,
-    )
-    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=3000))
-    return VotingClassifier([("boosting", boosting), ("linear", linear)], voting="soft").fit(values, grades)
+Judged = tuple[Scored, np.ndarray]
+"""Held passages of a notice, and the probabilities that their candidates are carried out (passages x candidates)."""
 
 
 def leave_notices_out(
-    scored: Sequence[Scored],
-    seen: Iterable[str],
-    threshold: float,
-    seed: int = 0,
-    more: Sequence[Rows] = (),
-    folds: int = 4,
-) -> dict[str, dict[str, float]]:
-    """Return link figures on the held passages, each notice decided by what was learnt without it.
+    scored: Sequence[Scored], seed: int = 0, more: Sequence[Rows] = (), folds: int = 4
+) -> list[Judged]:
+    """Return what is said of the held passages, each notice judged by what was learnt without it.
 
     Args:
-        scored: held passages, scored by the first adapter.
-        seen: notices of which the first adapter has seen other documents.
-        threshold: least probability of a link that is filed.
-        seed: of the decision.
+        scored: held passages.
+        seed: of the decisions.
         more: further rows to learn from.
         folds: parts that the notices are dealt into.
-
-    Returns:
-        Figures of score_links (without the status) for "unseen notices" and "seen notices".
     """
-    answers: dict[str, tuple[list[LabelledPassage], list[Answer]]] = {}
-    known = set(seen)
+    judged = []
     for fold in range(min(folds, len(scored))):
         held = [item for place, item in enumerate(scored) if place % folds == fold]
-        others = [item for place, item in enumerate(scored) if place % folds != fold]
-        if not others:
-            continue
-        decision = train_decision(others, seed, more)
-        for item in held:
-            grades = decision.predict_proba(item.values.reshape(-1, len(NAMES)))[:, 2].reshape(item.grades.shape)
-            group = answers.setdefault("seen notices" if item.notice in known else "unseen notices", ([], []))
-            for example, numbers, row in zip(item.examples, item.numbers, grades, strict=True):
-                order = np.argsort(-row, kind="stable")
-                links = [(int(numbers[k]), float(row[k])) for k in order if row[k] >= threshold]
-                group[0].append(example)
-                group[1].append(Answer([int(numbers[k]) for k in order], links))
-    return {
-        name: {key: round(value, 4) for key, value in score_links(*group).items() if key != "status_acc"}
-        for name, group in answers.items()
-    }
+        others = [item.rows for place, item in enumerate(scored) if place % folds != fold]
+        cascade = Cascade.fit([*(others or [item.rows for item in held]), *more], seed)
+        judged += [(item, cascade.predict_proba(item.rows.values, item.rows.read)[:, :, 2]) for item in held]
+    return judged
+
+
+def _answers(judged: Sequence[Judged], threshold: float) -> tuple[list[LabelledPassage], list[Answer]]:
+    examples, answers = [], []
+    for item, grades in judged:
+        for example, numbers, row in zip(item.examples, item.numbers, grades, strict=True):
+            order = np.argsort(-row, kind="stable")
+            links = [(int(numbers[k]), float(row[k])) for k in order if row[k] >= threshold]
+            examples.append(example)
+            answers.append(Answer([int(numbers[k]) for k in order], links))
+    return examples, answers
+
+
+def choose_threshold(judged: Sequence[Judged]) -> float:
+    """Return the least probability of a link that is filed: of the highest F1 on passages judged unseen.
+
+    Of thresholds that are as good within half a hundredth, the highest: what an office signs had better be right.
+    """
+    tried = [(score_links(*_answers(judged, step / 100))["link_f1"], step / 100) for step in range(25, 65, 5)]
+    best = max(tried)[0]
+    return max(threshold for f1, threshold in tried if f1 >= best - 0.005)
+
+
+def left_out_figures(judged: Sequence[Judged], seen: Iterable[str], threshold: float) -> dict[str, dict[str, float]]:
+    """Return the figures of score_links (without the status) of "seen notices" and "unseen notices".
+
+    Args:
+        judged: what leave_notices_out returned.
+        seen: notices of which adapter and cross-encoder have seen other documents.
+        threshold: least probability of a link that is filed.
+    """
+    known = set(seen)
+    figures = {}
+    for name, wanted in (("seen notices", True), ("unseen notices", False)):
+        group = [pair for pair in judged if (pair[0].notice in known) == wanted]
+        if group:
+            scores = score_links(*_answers(group, threshold))
+            figures[name] = {key: round(value, 4) for key, value in scores.items() if key != "status_acc"}
+    return figures
 
 
 def save_scored(scored: Sequence[Scored], path: str | Path) -> None:
     """Save what the decision was learnt from, so that it can be learnt again together with an office's decisions."""
     rows: dict[str, Any] = {
-        "values": np.concatenate([item.values for item in scored]).astype(np.float16),
-        "grades": np.concatenate([item.grades for item in scored]).astype(np.int8),
+        "values": np.concatenate([item.rows.values for item in scored]).astype(np.float16),
+        "cross": np.concatenate([item.rows.cross for item in scored]).astype(np.float16),
+        "grades": np.concatenate([item.rows.grades for item in scored]).astype(np.int8),
         "numbers": np.concatenate([item.numbers for item in scored]).astype(np.int32),
         "notices": np.array([item.notice for item in scored for _ in item.examples]),
         "truth": np.array([json.dumps(example.grades) for item in scored for example in item.examples]),
@@ -178,7 +168,8 @@ def load_scored(path: str | Path) -> list[Scored]:
     """
     try:
         with np.load(path, allow_pickle=False) as rows:
-            values, grades, numbers = rows["values"].astype(np.float32), rows["grades"], rows["numbers"]
+            values, cross = rows["values"].astype(np.float32), rows["cross"].astype(np.float32)
+            grades, numbers = rows["grades"], rows["numbers"]
             notices, truth = rows["notices"].tolist(), rows["truth"].tolist()
     except (OSError, ValueError, KeyError) as error:
         raise ModelNotFoundError(f"{path}：无法读取（{error}）。请重新运行 shidian train linker。") from error
@@ -189,7 +180,7 @@ def load_scored(path: str | Path) -> list[Scored]:
             LabelledPassage(Passage("", "", ""), notice, {int(no): g for no, g in json.loads(truth[i]).items()}, "")
             for i in places
         ]
-        scored.append(Scored(notice, examples, values[places], grades[places], numbers[places]))
+        scored.append(Scored(notice, examples, Rows(values[places], cross[places], grades[places]), numbers[places]))
     return scored
 
 
@@ -197,17 +188,19 @@ def train_linker(
     corpus: str | Path,
     folder: str | Path = "",
     options: FinetuningOptions = FinetuningOptions(),
+    cross_options: CrossOptions = CrossOptions(),
     model: str = "",
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
     """Train the whole linker from a corpus, write it to a folder and return its description.
 
-    Finished adapters of an interrupted run are taken up again.
+    Finished parts of an interrupted run are taken up again.
 
     Args:
         corpus: folder whose training/ holds tasks.jsonl and documents.jsonl.
         folder: where the linker goes; "" is models/linker. What was there is kept beside it as .bak.
         options: of the fine-tuning.
+        cross_options: of the cross-encoder.
         model: the sentence model; "" is the default one.
         progress: called with a line now and then.
     """
@@ -216,47 +209,54 @@ def train_linker(
     scratch.mkdir(parents=True, exist_ok=True)
     notices, examples = load_corpus(corpus)
     base = Encoder(model, cache=VectorCache(scratch / "vectors.sqlite"))
-    seen = [example for example in examples if not example.held]
-    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(examples) - len(seen)} 个留给判定")
-    for name, part in (("first", seen), ("adapter", examples)):
-        if not (scratch / name / "done").exists():
-            progress(f"微调：{len(part)} 个段落")
-            finetune(base, notices, part, scratch / name, options, progress)
-            (scratch / name / "done").touch()
-    progress("训练判定与进展状态")
-    scored = score_held(notices, examples, base, Encoder(model, adapter=str(scratch / "first")))
-    decision = train_decision(scored, options.seed)
-    known = sorted({example.notice for example in seen})
-    status = StatusClassifier(base).fit([e.passage.text for e in examples], [e.status for e in examples])
+    shown = [example for example in examples if not example.held]
+    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(examples) - len(shown)} 个留给判定")
+    adapter, crossed = scratch / "adapter", scratch / "cross"
+    if not (adapter / "done").exists():
+        progress("微调句向量模型")
+        finetune(base, notices, shown, adapter, options, progress)
+        (adapter / "done").touch()
+    tuned = Encoder(model, adapter=str(adapter))
+    if not (crossed / "done").exists():
+        progress("训练交叉编码器")
+        near = nearest_tasks(tuned, notices, shown)
+        train_cross_encoder(model, notices, shown, near, crossed, cross_options, str(adapter), progress)
+        (crossed / "done").touch()
+    progress("训练进展状态")
+    held = [example for example in examples if example.held]
+    status = StatusClassifier(base).fit([e.passage.text for e in shown], [e.status for e in shown])
+    status.fit_reader([e.passage.text for e in shown], [e.status for e in shown], scratch / "status", progress)
+    status.fit_stack([e.passage.text for e in held], [e.status for e in held])
+    progress("训练判定")
+    cross = CrossEncoder(crossed, model, cross_options)
+    scored = [
+        score_notice(notice, tasks, group, base, tuned, cross)
+        for notice, tasks in notices.items()
+        if (group := [example for example in held if example.notice == notice])
+    ]
+    known = sorted({example.notice for example in shown})
     if target.exists():
         shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(scratch / "adapter", target / "adapter", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
-    save_model(decision, target / "decision.skops")
+    for name in ("adapter", "cross", "status"):
+        shutil.copytree(scratch / name, target / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
+    cascade = Cascade.fit([item.rows for item in scored], options.seed)
+    save_model({"first": cascade.first, "second": cascade.second}, target / "decision.skops")
     save_scored(scored, target / "held.npz")
-    save_model({"model": status.model, "centre": status.centre}, target / "status.skops")
+    save_model(status.state(), target / "status.skops")
+    judged = leave_notices_out(scored, options.seed)
+    threshold = choose_threshold(judged)
     config = {
-        "version": 1,
-        "measured": leave_notices_out(scored, known, Settings().link_threshold, options.seed),
+        "version": 2,
+        "threshold": threshold,
+        "measured": left_out_figures(judged, known, threshold),
         "seen": known,
         "base": base.fingerprint().hex(),
         "features": list(NAMES),
         "options": dataclasses.asdict(options),
+        "cross_options": dataclasses.asdict(cross_options),
         "passages": len(examples),
-        "held": len(examples) - len(seen),
+        "held": len(held),
         "notices": sorted(notices),
     }
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return config
-
-
-def score_held(
-    notices: dict[str, list[Task]], examples: Sequence[LabelledPassage], base: Encoder, tuned: Encoder
-) -> list[Scored]:
-    """Return the candidates' features of the held passages, scored by an adapter that has not seen them."""
-    scored = []
-    for notice, tasks in notices.items():
-        held = [example for example in examples if example.held and example.notice == notice]
-        if held:
-            scored.append(score_notice(notice, tasks, held, base, tuned))
-    return scored

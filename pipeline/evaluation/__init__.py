@@ -1,6 +1,6 @@
 """Scores of each stage on corpus/gold, beside the TF-IDF baseline, held against pinned floors.
 
-The link figures are defined in matching/scores.py.
+The link figures are defined in matching/scores.py; ladder.py sets the linker beside simpler methods.
 """
 
 from __future__ import annotations
@@ -10,68 +10,29 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.matching.corpus import LabelledPassage, read_labelled
-from pipeline.matching.scores import Answer, calibration_error, score_links
+from pipeline.matching.scores import calibration_error, score_links
 from pipeline.records import Task
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.ladder import Rung
 
 Progress = Callable[[str], None]
 
 
 @dataclass
 class Evaluation:
-    """Scores by stage and set, the baselines' scores, and the floors that were not reached."""
+    """Scores by stage and set, the ladder of linking methods, and the floors that were not reached."""
 
     values: dict[str, dict[str, float]] = field(default_factory=dict)
-    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    ladders: dict[str, tuple[list[LabelledPassage], list[Rung]]] = field(default_factory=dict)
+    left_out: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Figures of the linker on the held passages of the training corpus, each notice left out of the decision."""
     failures: list[str] = field(default_factory=list)
-
-
-def tfidf_answers(tasks: Sequence[Task], examples: Sequence[LabelledPassage], threshold: float = 0.0) -> list[Answer]:
-    """Return the answers of the baseline: characters TF-IDF, the best task filed where it reaches the threshold."""
-    from pipeline.matching.lexical import CharacterTfidf
-
-    scores = CharacterTfidf().fit([task.text for task in tasks]).score([e.passage.text for e in examples])
-    numbers = [task.no for task in tasks]
-    answers = []
-    for row in scores:
-        order = np.argsort(-row, kind="stable")
-        best = float(row[order[0]])
-        links = [(numbers[order[0]], best)] if best >= threshold else []
-        answers.append(Answer([numbers[i] for i in order[:10]], links))
-    return answers
-
-
-def best_baseline(tasks: Sequence[Task], examples: Sequence[LabelledPassage]) -> dict[str, float]:
-    """Return the baseline's figures at the threshold that suits it best on these very passages (in its favour)."""
-    scored = [score_links(examples, tfidf_answers(tasks, examples, step / 50)) for step in range(30)]
-    return max(scored, key=lambda figures: figures["link_f1"])
-
-
-def link_answers(
-    tasks: Sequence[Task], examples: Sequence[LabelledPassage], settings: Settings, progress: Progress
-) -> list[Answer]:
-    """Return the shipped linker's answers."""
-    from pipeline.matching import TaskMatcher
-
-    matcher = TaskMatcher.from_disk(settings=settings).fit(tasks)
-    numbers = {task.id: task.no for task in tasks}
-    predictions = matcher.predict(
-        [example.passage for example in examples], lambda done, count: progress(f"计算句向量 {done}/{count}")
-    )
-    return [
-        Answer(
-            [task.no for task, _ in prediction.candidates],
-            [(numbers[link.task], link.probability) for link in prediction.links],
-            prediction.status.value,
-        )
-        for prediction in predictions
-    ]
 
 
 def read_gold_tasks(path: str | Path) -> list[dict[str, Any]]:
@@ -167,7 +128,9 @@ def evaluate(
     Raises:
         DataError: gold or floors are missing or malformed.
     """
+    from pipeline.evaluation.ladder import climb
     from pipeline.extraction import extract_notice
+    from pipeline.matching import TaskMatcher
     from pipeline.readers import read_document
 
     root = Path(corpus)
@@ -184,12 +147,15 @@ def evaluate(
             rows = read_gold_tasks(root / "gold" / name)
             result.values[f"classification/{name.split('.')[0]}"] = _score_classification(rows)
     if "links" in stages:
+        matcher = TaskMatcher.from_disk(settings=settings)
+        result.left_out = matcher.left_out
         for name, tasks in (("dev", "tasks.json"), ("unseen_ports", "unseen_ports_tasks.json")):
             progress(f"关联 {name}")
             records = gold_task_records(root / "gold" / tasks, name)
             examples = read_labelled(root / "gold" / f"{name}_docs.jsonl", name)
-            result.values[f"links/{name}"] = score_links(examples, link_answers(records, examples, settings, progress))
-            result.baselines[f"links/{name}"] = best_baseline(records, examples)
+            rungs = climb(matcher, records, examples, progress)
+            result.values[f"links/{name}"] = score_links(examples, rungs[-1].answers)
+            result.ladders[name] = examples, rungs
     result.failures = check_floors(result.values, floors, gold_digest(root / "gold"))
     return result
 
@@ -227,15 +193,13 @@ def check_floors(values: Mapping[str, Mapping[str, float]], floors: Mapping[str,
 
 
 def report_lines(result: Evaluation) -> list[str]:
-    """Return the figures as lines to print, the baseline beside ours."""
+    """Return the figures as lines to print, and the ladder of linking methods as a Markdown table."""
+    from pipeline.evaluation.ladder import table_lines
+
     lines = []
     for stage, figures in result.values.items():
-        lines.append(stage)
-        base = result.baselines.get(stage, {})
-        for name, value in figures.items():
-            beside = (
-                f"   TF-IDF {base[name]:.3f}" if name in base and name not in ("passages", "ece", "status_acc") else ""
-            )
-            lines.append(f"  {name:<16}{value:8.3f}{beside}")
+        lines += [stage, *(f"  {name:<18}{value:8.3f}" for name, value in figures.items())]
+    if result.ladders:
+        lines += ["", *table_lines(result.ladders, result.left_out), ""]
     lines.append("下限：" + ("全部达到" if not result.failures else f"{len(result.failures)} 项未达到"))
     return lines
