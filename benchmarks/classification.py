@@ -1,6 +1,7 @@
 """Five ways to classify tasks, all learnt from the same three quarters of the notices, measured on the same three sets.
 
     python benchmarks/classification.py [--methods keywords tfidf e5 setfit ours delivered] [--json FILE]
+    python benchmarks/classification.py --speed 2000      # what classifying takes, as a multiple of what encoding takes
 
 held: the quarter of the training notices left out; 86: the tasks of the first notice; other: tasks in the manner of
 other cities. None of the last two is in any training. Prints a Markdown table of accuracies, and the reliability of
@@ -23,7 +24,7 @@ from pipeline.classification import SCHEMES, TaskClassifier
 from pipeline.classification.features import TaskText, read_task
 from pipeline.classification.finetuning import SCALE, ClassifierTuning, Example, finetune
 from pipeline.classification.schemes import schemes
-from pipeline.classification.training import deal, read_training
+from pipeline.classification.training import deal, read_passages, read_training
 from pipeline.encoding import Encoder
 from pipeline.encoding.adapters import AdapterTraining
 from pipeline.records import read_jsonl
@@ -114,14 +115,17 @@ def setfit(train: Rows) -> Answer:
 
 def ours(train: Rows) -> Answer:
     """The fine-tuned reader and the reader of words with equal weights (the stack needs notices of its own)."""
-    from pipeline.classification.training import _fit_words, _Lesson
+    from pipeline.classification.training import _examples, _fit_words, _Lesson
 
     rows = [read_task(task) for task in train]
-    lesson = _Lesson.of(rows, [{s: task[s] for s in SCHEMES} for task in train], [task["notice"] for task in train])
+    passages = read_passages(ROOT / "corpus", train)
+    lesson = _Lesson.of(
+        rows, [{s: task[s] for s in SCHEMES} for task in train], [task["notice"] for task in train], passages
+    )
     examples = [Example(row.text, item) for row, item in zip(lesson.rows, lesson.labels, strict=True)]
     words, word_heads, _ = _fit_words(TaskClassifier(), lesson, np.arange(len(lesson.rows)))
     with tempfile.TemporaryDirectory() as folder:
-        heads, centre = finetune(examples, lesson.classes, folder)
+        heads, centre = finetune(examples, _examples(lesson, np.arange(len(lesson.rows))), lesson.classes, folder)
         encoder = Encoder(adapter=folder)
         encoder.load()
         encoder.fingerprint()
@@ -172,11 +176,36 @@ def reliability(rows: Rows, scheme: str) -> list[str]:
     return lines
 
 
+def speed(count: int) -> str:
+    """Return the times of classifying, with and without reasons, as multiples of the time of encoding the same tasks."""
+    model = TaskClassifier.from_disk()
+    known = [task | {"id": str(i)} for i, task in enumerate(read_training(ROOT / "corpus")[0])]
+    tasks = [known[i % len(known)] for i in range(count)]
+    # Each text once: repeated ones are encoded once.
+    tasks = [task | {"text": f"{task['text']}（第{i}批）"} for i, task in enumerate(tasks)]
+    model.predict(tasks[:8])
+    times = {}
+    for name, work in (
+        ("encode", lambda: model._vectors([read_task(task) for task in tasks])),
+        ("classify", lambda: model.predict(tasks, reasons=False)),
+        ("classify with reasons", lambda: model.predict(tasks)),
+    ):
+        start = time.perf_counter()
+        work()
+        times[name] = time.perf_counter() - start
+    ratios = ", ".join(f"{name} {value / times['encode']:.2f}" for name, value in times.items())
+    return f"{count} tasks, encoding {times['encode']:.1f} s; ratios: {ratios}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--speed", type=int, default=0, metavar="N")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--json", default="")
     arguments = parser.parse_args()
+    if arguments.speed:
+        print(speed(arguments.speed))
+        return
     train, sets = load_sets(ROOT / "corpus")
     result: dict[str, Any] = {}
     print("| method | " + " | ".join(f"{s} held / 86 / other" for s in SCHEMES) + " | s |")

@@ -19,7 +19,7 @@ from pipeline.records import Label, Scheme, Task
 __all__ = ["SCHEMES", "UNCLASSIFIED", "TaskClassifier", "class_name", "default_folder", "schemes"]
 
 LABELLER = "classifier"
-_VERSION = 1
+_VERSION = 2
 
 TaskLike = Task | Mapping[str, Any]
 
@@ -188,6 +188,7 @@ class TaskClassifier:
             "max_features": self.words_.max_features,
             "unit_weight": self.words_.unit_weight,
             "section_weight": self.words_.section_weight,
+            "word_weight": self.words_.word_weight,
         }
         (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -216,7 +217,9 @@ class TaskClassifier:
             classifier.classes_ = config["classes"]
             tensors = {name: v.astype(np.float32) for name, v in load_file(folder / "weights.safetensors").items()}
             grams = json.loads((folder / "ngrams.json").read_text(encoding="utf-8"))
-            words = WordFeatures(config["max_features"], config["unit_weight"], config["section_weight"])
+            words = WordFeatures(
+                *(config[name] for name in ("max_features", "unit_weight", "section_weight", "word_weight"))
+            )
             classifier.words_ = words.from_tensors(grams, tensors)
             classifier.centre_ = tensors["centre"]
             names = ("vector", "vector_bias", "words", "words_bias", "stack", "floor")

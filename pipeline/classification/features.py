@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.records import Task
-from pipeline.text import clean
+from pipeline.text import clean, words
 
 MAX_CHARACTERS = 400
 """What stands beyond is not read: a task delivers its first concrete thing early."""
@@ -19,12 +20,22 @@ MAX_CHARACTERS = 400
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"^[（(]?[一二三四五六七八九十百\d]+[)）]?[、.．]?\s*")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+def _terms(text: str) -> list[str]:
+    """The words of a text and its pairs of words."""
+    found = words(text)
+    return [*found, *(f"{one} {two}" for one, two in itertools.pairwise(found))]
+
+
 _KIND: dict[str, Any] = {"analyzer": "char", "sublinear_tf": True, "dtype": np.float32}
 _NGRAMS: dict[str, dict[str, Any]] = {
     "text": _KIND | {"ngram_range": (1, 3)},
     "units": _KIND | {"ngram_range": (1, 3)},
     "section": _KIND | {"ngram_range": (1, 2)},
+    "words": _KIND | {"analyzer": _terms},
 }
+_MOST = {"units": 2000, "section": 2000, "words": 8000}
 
 
 @dataclass(frozen=True)
@@ -77,28 +88,36 @@ def window(text: str) -> str:
 
 
 class WordFeatures:
-    """TF-IDF of characters of the text, of the lead units and of the section, side by side.
+    """TF-IDF of characters of the text, of the lead units and of the section, and of the text's words, side by side.
 
     Args:
         max_features: most n-grams of the text that are kept.
         unit_weight: what the units weigh beside the text.
         section_weight: what the section weighs beside the text.
+        word_weight: what words and pairs of words (by jieba) weigh beside the characters.
     """
 
-    def __init__(self, max_features: int = 12000, unit_weight: float = 0.6, section_weight: float = 0.3) -> None:
+    def __init__(
+        self,
+        max_features: int = 12000,
+        unit_weight: float = 0.6,
+        section_weight: float = 0.3,
+        word_weight: float = 0.6,
+    ) -> None:
         self.max_features = max_features
         self.unit_weight = unit_weight
         self.section_weight = section_weight
+        self.word_weight = word_weight
         self.vectorizers: dict[str, Any] = {}
 
     def fit(self, tasks: Sequence[TaskText]) -> WordFeatures:
         """Learn the n-grams."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        most = {"text": self.max_features, "units": 2000, "section": 2000}
-        for name, texts in self._parts(tasks).items():
+        most = _MOST | {"text": self.max_features}
+        for name, texts in self.parts(tasks).items():
             self.vectorizers[name] = TfidfVectorizer(
-                **_NGRAMS[name], min_df=2 if name == "text" else 3, max_features=most[name]
+                **_NGRAMS[name], min_df=2 if name in ("text", "words") else 3, max_features=most[name]
             ).fit([text for text in texts if text] or ["无"] * 3)
         return self
 
@@ -117,19 +136,23 @@ class WordFeatures:
             self.vectorizers[name] = model
         return self
 
-    def _parts(self, tasks: Iterable[TaskText]) -> dict[str, list[str]]:
+    def parts(self, tasks: Iterable[TaskText]) -> dict[str, list[str]]:
+        """Return what each block of features reads of the tasks."""
         rows = list(tasks)
         return {
             "text": [_NUMBER.sub("0", window(task.text)) for task in rows],
             "units": ["、".join(task.units) for task in rows],
             "section": [task.section for task in rows],
+            "words": [_NUMBER.sub("0", window(task.text)) for task in rows],
         }
 
     def transform(self, tasks: Sequence[TaskText]) -> Any:
         """Return a sparse matrix, a row a task."""
         from scipy.sparse import hstack
 
-        weights = {"text": 1.0, "units": self.unit_weight, "section": self.section_weight}
-        parts = self._parts(tasks)
+        weights = {
+            "text": 1.0, "units": self.unit_weight, "section": self.section_weight, "words": self.word_weight,
+        }  # fmt: skip
+        parts = self.parts(tasks)
         blocks = [self.vectorizers[name].transform(parts[name]) * np.float32(weights[name]) for name in weights]
         return hstack(blocks).tocsr()

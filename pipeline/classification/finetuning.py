@@ -31,6 +31,8 @@ class ClassifierTuning:
         default_factory=lambda: AdapterOptions(epochs=5, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=112)
     )
     batch: int = 32
+    passages: int = 6
+    """Passages beside each batch of tasks."""
     smoothing: float = 0.05
     """Share of each label that is spread over the other classes: annotators differ."""
 
@@ -40,6 +42,7 @@ Heads = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def finetune(
     tasks: Sequence[Example],
+    passages: Sequence[Example],
     classes: Mapping[str, Sequence[str]],
     folder: str | Path,
     tuning: ClassifierTuning | None = None,
@@ -49,6 +52,7 @@ def finetune(
 
     Args:
         tasks: task texts with their classes; each is seen once an epoch.
+        passages: other texts with some of the classes; a few stand beside each batch.
         classes: the classes of each scheme.
         folder: where the adapter is saved.
         tuning: sizes and rates.
@@ -64,31 +68,36 @@ def finetune(
     say = progress or (lambda _: None)
     random = np.random.default_rng(tuning.adapter.seed)
     training = AdapterTraining("", tuning.adapter)
-    hidden = training.lower([window(example.text) for example in tasks], "query")
+    batches = -(-len(tasks) // tuning.batch)
+    steps = tuning.adapter.epochs * batches
+    # Only the passages that will be seen go through the lower layers.
+    seen = random.permutation(len(passages))[: steps * tuning.passages]
+    everything = [*tasks, *(passages[i] for i in seen)]
+    hidden = training.lower([window(example.text) for example in everything], "query")
     say(f"已计算 {len(hidden)} 条文本的下层表示")
     targets = {
-        scheme: torch.tensor([_index(names, example.labels.get(scheme)) for example in tasks])
+        scheme: torch.tensor([_index(names, example.labels.get(scheme)) for example in everything])
         for scheme, names in classes.items()
     }
     heads = {scheme: torch.nn.Linear(hidden[0].shape[1], len(names)) for scheme, names in classes.items()}
     parameters = [parameter for head in heads.values() for parameter in head.parameters()]
     for parameter in parameters:
         torch.nn.init.zeros_(parameter)
+    sample = random.permutation(len(tasks))[:512]
     with torch.no_grad():
-        centre = torch.cat([training.embed(hidden[i : i + 64]) for i in range(0, min(len(hidden), 512), 64)]).mean(0)
-    batches = -(-len(tasks) // tuning.batch)
-    steps = tuning.adapter.epochs * batches
+        centre = torch.cat(
+            [training.embed([hidden[j] for j in sample[i : i + 64]]) for i in range(0, len(sample), 64)]
+        ).mean(0)
     optimiser, schedule = training.optimiser(parameters, steps)
     total = 0.0
     for step in range(steps):
         if step % batches == 0:
             order = random.permutation(len(tasks))
         chosen = order[step % batches * tuning.batch :][: tuning.batch]
-        # Texts of like length go through together: padding costs as much as text.
-        chosen = np.array(sorted(chosen, key=lambda i: len(hidden[i])))
-        halves = [part for part in np.array_split(chosen, 3) if len(part)]
-        embedded = torch.cat([training.embed([hidden[i] for i in part]) for part in halves])
-        vectors = SCALE * (embedded - centre)
+        if len(seen):
+            beside = random.choice(len(seen), min(tuning.passages, len(seen)), replace=False)
+            chosen = np.concatenate([chosen, len(tasks) + beside])
+        vectors = SCALE * (training.embed([hidden[i] for i in chosen]) - centre)
         loss = torch.zeros(())
         for scheme, head in heads.items():
             truth = targets[scheme][chosen]

@@ -25,7 +25,8 @@ def explain(
     """Return the reasons of each chosen class, by scheme and row.
 
     The weights are those of the n-grams in the linear model of words, against the mean of the other classes;
-    an n-gram's weight is shared by the characters it covers, and a word gets what its characters hold.
+    an n-gram's weight is shared by the characters it covers; a word gets what its characters hold and what it holds
+    itself.
     """
     features = classifier.words_
     assert features is not None
@@ -34,6 +35,9 @@ def explain(
     unit_start = len(vocabulary)
     unit_vectorizer = features.vectorizers["units"]
     units = unit_vectorizer.transform(["、".join(row.units) for row in rows]) * features.unit_weight
+    word_vectorizer = features.vectorizers["words"]
+    word_start = unit_start + units.shape[1] + len(features.vectorizers["section"].vocabulary_)
+    own = word_vectorizer.transform(features.parts(rows)["words"]) * features.word_weight
     centred = {
         scheme: head["words"] - head["words"].mean(0, keepdims=True) for scheme, head in classifier.heads_.items()
     }
@@ -59,6 +63,10 @@ def explain(
             scores: dict[str, float] = {}
             for word, start, end in spans:
                 scores[word] = scores.get(word, 0.0) + float(total[end] - total[start])
+            for word in list(scores):
+                column = word_vectorizer.vocabulary_.get(word)
+                if column is not None:
+                    scores[word] += float(own[i, column] * row_weights[word_start + column])
             if row.units:
                 scores["牵头单位：" + "、".join(row.units)] = float(
                     (units[i] @ row_weights[unit_start : unit_start + units.shape[1]]).sum()
