@@ -27,6 +27,7 @@ from pipeline.readers.worker import read_bounded, read_many
 from pipeline.records import Document, Notice, Passage, Problem, Snapshot
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.units import NoticeUnits
 
 Progress = Callable[[str], None]
 
@@ -70,8 +71,31 @@ def load_notice(path: str, settings: Settings, progress: Progress = lambda messa
 def signature(matcher: TaskMatcher, settings: Settings, notice: Notice) -> str:
     """Return a mark of all that a document's links depend on beside the document itself."""
     parts = [__version__, matcher.fingerprint(), notice.id, *(task.text for task in notice.tasks)]
-    parts.append(json.dumps(dataclasses.asdict(settings), sort_keys=True))
+    told = dataclasses.asdict(settings)
+    del told["unit_lexicon"]  # names of units change no link
+    parts.append(json.dumps(told, sort_keys=True))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+_MOST_UNITS = 30
+
+
+def unknown_units_note(notice: Notice, settings: Settings) -> list[Problem]:
+    """Return a note that names the units of a notice that nothing knows; none where all are known.
+
+    Raises:
+        DataError: the lexicon of units that the settings name is missing or damaged.
+    """
+    unknown = NoticeUnits(notice, settings.unit_lexicon).unknown()
+    if not unknown:
+        return []
+    names = "、".join(unknown[:_MOST_UNITS]) + ("等" if len(unknown) > _MOST_UNITS else "")
+    message = (
+        f"有 {len(unknown)} 个单位未识别，按公文写法单独统计：{names}。"
+        "如需归并，请写进单位词典 CSV（列 name,aliases,same_as,successor,kind,level,place），"
+        "用设置 unit_lexicon 指定；另见“单位对照”。"
+    )
+    return [Problem("note", message, file=notice.path)]
 
 
 def predict_documents(
@@ -158,7 +182,8 @@ def run(
         progress: called with a line now and then.
 
     Raises:
-        PipelineError: the notice cannot be read, a model is missing, or the store cannot be opened.
+        PipelineError: the notice or the lexicon of units cannot be read, a model is missing, or the store cannot be
+            opened.
     """
     started = time.monotonic()
     folder = Path(out)
@@ -166,13 +191,13 @@ def run(
     cache = folder / "cache" / "vectors.sqlite" if settings.cache else ""
     notice = load_notice(notice_path, settings, progress)
     progress(f"公文 {notice.number or notice.title}：{len(notice.tasks)} 项任务")
+    problems = [*notice.problems, *unknown_units_note(notice, settings)]
     keep = Store(store or folder / "shidian.sqlite")
     keep.save_notice(notice, TaskClassifier.from_disk().predict(notice.tasks))
     matcher = TaskMatcher.from_disk(settings=settings, cache=cache).fit(notice.tasks)
     mark = signature(matcher, settings, notice)
     known = keep.known_documents(notice.id)
     result = RunResult(notice, Snapshot(notice))
-    problems = list(notice.problems)
     present: set[str] = set()
     for item in predict_documents(
         inputs,

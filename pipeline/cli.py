@@ -65,6 +65,7 @@ def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
 
 def _tasks(arguments: argparse.Namespace) -> int:
     from pipeline.batch import load_notice
+    from pipeline.inventory.task_table import fact_records, write_task_csv, write_task_workbook
     from pipeline.records import to_dict, write_jsonl
 
     settings = _settings(arguments)
@@ -79,7 +80,9 @@ def _tasks(arguments: argparse.Namespace) -> int:
     _say(f"{notice.title or arguments.notice} {notice.number} {notice.date}：{len(notice.tasks)} 项任务")
     for problem in notice.problems:
         _say(f"注意：{problem.message}")
-    if arguments.format == "jsonl":
+    if arguments.facts:
+        write_jsonl(fact_records(notice), sys.stdout)
+    elif arguments.format == "jsonl":
         write_jsonl((to_dict(task) for task in notice.tasks), sys.stdout)
     elif arguments.format == "table":
         rows = [("序号", "章节", "任务", "牵头单位", "配合单位", "页")]
@@ -92,8 +95,6 @@ def _tasks(arguments: argparse.Namespace) -> int:
         ]  # fmt: skip
         _print_table(rows, (5, 20, 60, 24, 24, 3))
     else:
-        from pipeline.inventory.task_table import write_task_csv, write_task_workbook
-
         target = arguments.output
         if arguments.format == "xlsx":
             target = target or f"{Path(arguments.notice).stem}_任务.xlsx"
@@ -117,7 +118,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("text"), str):
             raise DataError(f'{arguments.tasks} 第{number}条没有 text 字段。每行应为 {{"id": …, "text": …}}。')
-    labels = iter(TaskClassifier.from_disk().predict(rows))
+    labels = iter(TaskClassifier.from_disk().predict(rows, reasons=arguments.why))
     for row in rows:
         out: dict[str, Any] = {"id": row.get("id", "")}
         for _ in SCHEMES:
@@ -139,6 +140,7 @@ def _existing(path: str) -> str:
 
 def _match(arguments: argparse.Namespace) -> int:
     from pipeline.batch import load_notice, predict_documents
+    from pipeline.inventory.findings import figures
     from pipeline.matching import TaskMatcher
     from pipeline.records import Problem
 
@@ -177,6 +179,11 @@ def _match(arguments: argparse.Namespace) -> int:
                 ],
                 "status": prediction.status.value,
                 "status_probability": round(prediction.status.probability, 4),
+                "status_cue": prediction.status.reasons[0][0] if prediction.status.reasons else "",
+                "figures": [
+                    {"kind": figure.kind, "value": figure.value, "unit": figure.unit, "text": figure.text}
+                    for figure in figures(prediction.passage.text)
+                ],
                 "document": item[0].id,
                 "page": prediction.passage.source.page if prediction.passage.source else None,
             }
@@ -236,7 +243,7 @@ def _export(arguments: argparse.Namespace) -> int:
     keep = Store(store)
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
-    snapshot = filter_snapshot(snapshot, since=arguments.since, unit=arguments.unit)
+    snapshot = filter_snapshot(snapshot, arguments.since, arguments.unit, _settings(arguments))
     files = export(
         snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=_settings(arguments), progress=_say
     )
@@ -258,17 +265,25 @@ def _import(arguments: argparse.Namespace) -> int:
     import datetime
 
     from pipeline.inventory import read_returned_workbook
+    from pipeline.inventory.labels_csv import is_label_file, read_labels_csv
     from pipeline.store import Store
 
     folder = Path(arguments.out)
     keep = Store(arguments.store or _existing(str(folder / "shidian.sqlite")))
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, datetime.date.today().isoformat(), ())
-    decisions, problems = read_returned_workbook(_existing(arguments.workbook), snapshot)
-    keep.add_decisions(decisions)
+    path, settings = _existing(arguments.file), _settings(arguments)
+    if is_label_file(path):
+        labels, problems = read_labels_csv(path, snapshot, reviewer=arguments.reviewer, settings=settings)
+        keep.add_labels(notice_id, labels)
+        said = f"读回 {len(labels)} 条标注（与此前相同的不重复计）"
+    else:
+        decisions, problems = read_returned_workbook(path, snapshot, reviewer=arguments.reviewer, settings=settings)
+        keep.add_decisions(decisions)
+        said = f"读回 {len(decisions)} 条审核意见"
     for problem in problems:
         _say(problem.message)
-    print(f"读回 {len(decisions)} 条审核意见，{len(problems)} 处无法采用。")
+    print(f"{said}，{len(problems)} 处无法采用。")
     return 1 if problems else 0
 
 
@@ -298,6 +313,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(json.dumps(results.values, ensure_ascii=False, indent=1))
     else:
         print("\n".join(report_lines(results)))
+    if arguments.pictures and results.ladders:
+        from pipeline.evaluation.ladder import draw_pictures
+
+        Path(arguments.pictures).mkdir(parents=True, exist_ok=True)
+        for path in draw_pictures(results.ladders, arguments.pictures):
+            _say(f"已画 {path}")
     for failure in results.failures:
         _say(failure)
     return 1 if results.failures else 0
@@ -411,10 +432,15 @@ def _parser() -> argparse.ArgumentParser:
     tasks = command(
         "tasks", _tasks, "列出一份公文的任务",
         "  shidian tasks 通知.pdf\n  shidian tasks 通知.pdf --format jsonl > tasks.jsonl\n"
-        "  shidian tasks 通知.pdf --format xlsx -o 任务.xlsx",
+        "  shidian tasks 通知.pdf --format xlsx -o 任务.xlsx\n  shidian tasks 通知.pdf --facts > 要点.jsonl",
     )  # fmt: skip
     tasks.add_argument("notice", metavar="NOTICE", help="公文文件")
     tasks.add_argument("--format", choices=["table", "jsonl", "csv", "xlsx"], default="table")
+    tasks.add_argument(
+        "--facts",
+        action="store_true",
+        help="改为列出目标、区域、引用文件、文中数目，每行一个 JSON（kind 为 goal、area、citation、count）",
+    )
     tasks.add_argument("-o", "--output", default="", help="写到文件（xlsx 默认写到 公文名_任务.xlsx）")
     tasks.add_argument("--debug-pictures", default="", metavar="DIR", help="把每页的表格线和行画成图片，放进该目录")
 
@@ -427,7 +453,10 @@ def _parser() -> argparse.ArgumentParser:
 
     match = command(
         "match", _match, "把文档的段落关联到任务，每个段落一行",
-        "  shidian match 报告.docx --notice 通知.pdf\n  shidian match - --notice 通知.pdf < 文档.jsonl",
+        "  shidian match 报告.docx --notice 通知.pdf\n  shidian match - --notice 通知.pdf < 文档.jsonl\n"
+        "每行 JSON：pid、candidates、links（含依据）、related、status、status_probability、status_cue（所据词句）、\n"
+        "figures（段落中的数据：kind 为 first、cumulative、change、amount、rate 或 count，另有 value、unit、text）、\n"
+        "document、page。",
     )  # fmt: skip
     match.add_argument("documents", nargs="+", metavar="DOCS", help="文件、文件夹、JSONL，或 - 表示标准输入")
     match.add_argument("--notice", required=True, help="公文文件")
@@ -447,11 +476,17 @@ def _parser() -> argparse.ArgumentParser:
         help="可重复；默认 xlsx、html、docx",
     )
     export.add_argument("--since", default="", help="只含该日期（YYYY-MM-DD）以来的文档")
-    export.add_argument("--unit", default="", help="只含该单位牵头或配合的任务")
+    export.add_argument("--unit", default="", help="只含该单位牵头或配合的任务；简称、全称、另一块牌子或其中几个字均可")
     shared(export, "--out", "--store", "--notice", "--date")
 
-    back = command("import", _import, "读回工作簿里填写的审核意见", "  shidian import outputs/inventory.xlsx")
-    back.add_argument("workbook", metavar="XLSX", help="填写过审核意见的工作簿")
+    back = command(
+        "import", _import, "读回工作簿里填写的审核意见，或 CSV 表里人工标注的类别",
+        "  shidian import outputs/inventory.xlsx\n  shidian import 标注.csv --reviewer 王某\n"
+        "CSV 的列：任务（或段落）、类别、取值、标注人、备注；或任务、行业、改革类型、工作组、限制类型、标注人。\n"
+        "人工标注优先于模型，重跑后仍保留；读回后请运行 shidian export 重新生成文件。",
+    )  # fmt: skip
+    back.add_argument("file", metavar="FILE", help="填写过审核意见的工作簿（.xlsx），或标注表（.csv）")
+    back.add_argument("--reviewer", default="", metavar="姓名", help="表中没有写审核人、标注人时，记在谁的名下")
     shared(back, "--out", "--store", "--notice")
 
     review = command(
@@ -466,7 +501,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command(
         "evaluate", _evaluate, "用标注数据给各环节打分，并与 corpus/floors.json 的下限比较",
-        "  shidian evaluate\n  shidian evaluate --stages links --format json",
+        "  shidian evaluate\n  shidian evaluate --stages links --format json\n  shidian evaluate --pictures docs",
     )  # fmt: skip
     evaluate.add_argument("--corpus", default="corpus", help="语料目录，默认 corpus")
     evaluate.add_argument(
@@ -476,6 +511,7 @@ def _parser() -> argparse.ArgumentParser:
         default=["tasks", "classification", "links"],
     )
     evaluate.add_argument("--format", choices=["table", "json"], default="table")
+    evaluate.add_argument("--pictures", default="", metavar="DIR", help="把风险-覆盖曲线和可靠性图画成 SVG，放进该目录")
 
     models = command(
         "models", _models, "查看、构建、检查模型",

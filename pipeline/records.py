@@ -206,6 +206,35 @@ class StatedCount:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A platform, park or other area to which a notice gives a part to play; name and aim (打造…) as written.
+
+    sections are the headings of the annex table that name it, tasks the numbers of the tasks below them.
+    """
+
+    name: str
+    aim: str = ""
+    sections: tuple[str, ...] = ()
+    tasks: tuple[int, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A clause of a notice that says what is to be reached.
+
+    horizon is the words that set the time (经过3年试点, 到2025年底), deadline the ISO date they mean, "" where it
+    cannot be told; values are the numbers with their units as written (86项, 10个以上, 60%).
+    """
+
+    text: str
+    horizon: str = ""
+    deadline: str = ""
+    values: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
 class Notice:
     """An official notice with the tasks of its annex."""
 
@@ -221,6 +250,8 @@ class Notice:
     tasks: tuple[Task, ...]
     problems: tuple[Problem, ...] = ()
     path: str = ""
+    areas: tuple[Area, ...] = ()
+    goals: tuple[Goal, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -402,10 +402,10 @@ class Store:
         with self._begin() as connection:
             return [decision for decision, _ in _read_decisions(connection, notice_id)]
 
-    def add_label(self, notice_id: str, label: Label) -> None:
-        """Add a person's label of a task or passage; it stands over the model's."""
+    def add_labels(self, notice_id: str, labels: Sequence[Label]) -> None:
+        """Add a person's labels of tasks or passages; they stand over the model's."""
         with self._begin() as connection:
-            _insert(connection, _labels, [_label_row(notice_id, label, person=True)])
+            _insert(connection, _labels, [_label_row(notice_id, label, person=True) for label in labels])
 
     # Problems of a run.
 

@@ -1,7 +1,7 @@
 """Names of bodies, so that one unit is one unit: lexicon, patterns of names, successors, units in text.
 
 The lexicon is data/units.csv (name, aliases joined by 、, same_as, successor, kind, level, place); another place needs
-only another such file. What no lexicon holds is read by the patterns of data/unit_patterns.toml.
+only another such file (setting unit_lexicon). What no lexicon holds is read by the patterns of data/unit_patterns.toml.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import csv
 import functools
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
-from pipeline.records import Task
+from pipeline.records import Notice
 from pipeline.text import DATA, compact
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 _HAN = "[\u4e00-\u9fff]"
 _GENERIC = ("省", "市", "自治区", "区", "县", "州")
 _COLUMNS = ("name", "aliases", "same_as", "successor", "kind", "level", "place")
-_PLACE = re.compile(rf"({_HAN}{{2,6}}?(?:省|自治区|特别行政区|市))")
+_BRACKETS = re.compile(r"（[^（）]*）$|\([^()]*\)$")
+_NOWHERE = "（不详）"
+_PLACE = re.compile(rf"(?:中共)?({_HAN}{{2,6}}?(?:省|自治区|特别行政区|市))")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class UnitLexicon:
     """The units of one or more lexicon files, and the patterns of names.
 
     Args:
-        paths: lexicon files; none is data/units.csv of the package.
+        paths: lexicon files, of which the first that has a name says what it means; none is data/units.csv of the
+            package.
 
     Raises:
         DataError: a file is missing or lacks a column.
@@ -95,6 +99,7 @@ class UnitLexicon:
         for path in self.paths:
             for name, unit in _read_lexicon(Path(path)):
                 self._by_name.setdefault(name, []).append(unit)
+        self._places = dict.fromkeys(unit.place for units in self._by_name.values() for unit in units if unit.place)
         self._patterns, self._free, self._municipalities, provinces = _read_patterns(DATA / "unit_patterns.toml")
         # Where a name can begin; trying the patterns there alone is many times faster.
         self._start = re.compile(
@@ -107,7 +112,8 @@ class UnitLexicon:
 
         Args:
             name: a full or short name.
-            place: the province or city of the notice, which 市科技局 belongs to; "" takes the lexicon's.
+            place: the province or city of the notice, which 市科技局 belongs to; "" takes the lexicon's. A row of the
+                lexicon without a place holds for any.
 
         Returns:
             A unit; what nothing knows keeps its name and has origin "unknown".
@@ -119,11 +125,8 @@ class UnitLexicon:
             '杭州市科技局'
         """
         text = compact(name).strip("。；，、:：")
-        choices = self._by_name.get(text, [])
-        if choices:
-            local = [unit for unit in choices if not place or unit.place == place or not text.startswith(_GENERIC)]
-            if local:
-                return local[0]
+        if listed := self._listed(text, place):
+            return listed
         for pattern in self._patterns:
             match = pattern.regex.fullmatch(text)
             if match:
@@ -131,6 +134,44 @@ class UnitLexicon:
         if not text or "《" in text or any(word in text for word in self._free):
             return Unit(text, kind="泛称", place=place, origin="free")
         return Unit(text, kind="未知", place=place, origin="unknown")
+
+    def _listed(self, text: str, place: str) -> Unit | None:
+        """The lexicon's unit of a name; 重庆市科技局 is the 市科技局 of 重庆市, a plate in brackets is left out."""
+        bare = _BRACKETS.sub("", text)
+        for name in dict.fromkeys((text, bare)):
+            for unit in self._by_name.get(name, ()):
+                if not place or unit.place in ("", place) or not name.startswith(_GENERIC):
+                    return unit
+        bare = bare.removeprefix("中共")
+        for area in self._places:
+            if bare.startswith(area):
+                short = next((word for word in _GENERIC if area.endswith(word)), area) + bare[len(area) :]
+                for unit in self._by_name.get(short, ()):
+                    if unit.place == area:
+                        return unit
+        return None
+
+    def current(self, name: str, place: str = "") -> str:
+        """Return the name of the body that does a unit's work today, through its other plate and all its successors.
+
+        Example:
+            >>> UnitLexicon().current("市金融工作局")
+            '中共重庆市委金融委员会办公室'
+        """
+        unit, passed = self.resolve(name, place), list[str]()
+        while unit.current != unit.name and unit.name not in passed:
+            passed.append(unit.name)
+            unit = self.resolve(unit.current, place)
+        # Two plates that name each other are one office as well.
+        return min(passed[passed.index(unit.name) :]) if unit.name in passed else unit.name
+
+    def names(self) -> dict[str, set[str]]:
+        """Return all names that the lexicon has for each body of today."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name, units in self._by_name.items():
+            for unit in units:
+                found[self.current(unit.name, unit.place)] |= {name, unit.name}
+        return found
 
     def _from_pattern(self, pattern: _Pattern, match: re.Match[str], place: str) -> Unit:
         groups = {key: value or "" for key, value in match.groupdict().items()}
@@ -153,10 +194,10 @@ class UnitLexicon:
             pattern.name.format(**groups), pattern.kind, level, named if named not in _GENERIC else "",
             successor=pattern.successor.format(**groups) if pattern.successor else "", origin="pattern",
         )  # fmt: skip
-        full = self._by_name.get(found.name)
-        if not full and found.successor:
-            full = [replace(found, successor=unit.name) for unit in self._by_name.get(found.successor, [])]
-        return full[0] if full else found
+        if listed := self._listed(found.name, place):
+            return listed
+        after = self._listed(found.successor, place) if found.successor else None
+        return replace(found, successor=after.name) if after else found
 
     def find(self, text: str, place: str = "") -> list[UnitSpan]:
         """Return the units named in a running text, from left to right, the longest at each place.
@@ -208,12 +249,12 @@ def _read_lexicon(path: Path) -> list[tuple[str, Unit]]:
         raise DataError(f"{path}：单位词典无法读取（{error}）。请检查文件是否为 UTF-8 的 CSV。") from error
     found = []
     for number, row in enumerate(rows, 2):
-        if any(row.get(column) is None for column in _COLUMNS) or not row["name"]:
+        if any(row.get(column) is None for column in _COLUMNS) or not compact(row["name"]):
             raise DataError(f"{path} 第{number}行：应有 {'、'.join(_COLUMNS)} 各列，且 name 不为空。请补齐。")
-        unit = Unit(
-            row["name"], row["kind"], row["level"], row["place"], successor=row["successor"], same_as=row["same_as"]
-        )
-        found += [(name, unit) for name in dict.fromkeys([row["name"], *row["aliases"].split("、")]) if name]
+        told = {column: compact(row[column]) for column in _COLUMNS}
+        aliases = told.pop("aliases").split("、")
+        unit = Unit(**told)
+        found += [(name, unit) for name in dict.fromkeys([unit.name, *aliases]) if name]
     return found
 
 
@@ -251,6 +292,15 @@ def default_lexicon() -> UnitLexicon:
     return UnitLexicon()
 
 
+def lexicon_with(further: str | Path = "") -> UnitLexicon:
+    """Return the package's lexicon with a further file laid over it, whose names win; "" for none.
+
+    Raises:
+        DataError: the file is missing or lacks a column.
+    """
+    return UnitLexicon([further, DATA / "units.csv"]) if further else default_lexicon()
+
+
 def resolve(name: str, place: str = "") -> Unit:
     """Return the unit that a name means, by the package's own lexicon; see UnitLexicon.resolve."""
     return default_lexicon().resolve(name, place)
@@ -272,8 +322,70 @@ def place_of(issuer: str) -> str:
     return match.group(1) if match else ""
 
 
-def unknown_units(tasks: Iterable[Task], place: str = "", lexicon: UnitLexicon | None = None) -> list[str]:
-    """Return the unit names of tasks that nothing knows, each once, in order."""
-    lexicon = lexicon or default_lexicon()
-    names = dict.fromkeys(name for task in tasks for name in (*task.lead_units, *task.coop_units))
-    return [name for name in names if not lexicon.resolve(name, place).known]
+class NoticeUnits:
+    """The units of one notice, each counted under one name whatever it is called.
+
+    Args:
+        notice: whose tasks name the units; its issuer says which place 市科技局 belongs to.
+        further: a lexicon file laid over the package's; "" for none.
+
+    Raises:
+        DataError: the file is missing or lacks a column.
+
+    Example:
+        >>> from pipeline.records import Task
+        >>> task = Task("n#1", 1, "试点。", lead_units=("市金融工作局",))
+        >>> units = NoticeUnits(Notice("n", "方案", "重庆市人民政府", "", "", "", (), (), (), (task,)))
+        >>> units.shown("市金融监管局"), units.named("重庆市地方金融监督管理局")
+        ('市金融工作局', {'市金融工作局'})
+    """
+
+    def __init__(self, notice: Notice, further: str | Path = "") -> None:
+        self.lexicon = lexicon_with(further)
+        # Where the issuer names no place, the package's own city is not meant, but that of the file given may be.
+        places = {unit.place for _, unit in _read_lexicon(Path(further))} if further else set()
+        own = places.pop() if len(places) == 1 else ""
+        self.place = place_of(notice.issuer) or own or _NOWHERE
+        self.spellings = Counter(name for task in notice.tasks for name in (*task.lead_units, *task.coop_units))
+        self._current: dict[str, str] = {}
+
+    def resolve(self, name: str) -> Unit:
+        """Return the unit that a name means in this notice."""
+        return self.lexicon.resolve(name, self.place)
+
+    def current(self, name: str) -> str:
+        """Return the name of the body that does a unit's work today; units of one such name are one."""
+        if name not in self._current:
+            self._current[name] = self.lexicon.current(name, self.place)
+        return self._current[name]
+
+    def shown(self, name: str) -> str:
+        """Return how the notice mostly writes the unit of a name; the name itself where the notice has no such unit."""
+        return self._shown.get(self.current(name), name)
+
+    @functools.cached_property
+    def _shown(self) -> dict[str, str]:
+        return {self.current(name): name for name, _ in reversed(self.spellings.most_common())}
+
+    @functools.cached_property
+    def _names(self) -> dict[str, set[str]]:
+        names = self.lexicon.names()
+        for name in self.spellings:
+            names[self.current(name)] |= {self.current(name), self.resolve(name).name}
+        return names
+
+    def unknown(self) -> list[str]:
+        """Return the names that nothing knows, in the order of the notice."""
+        return [name for name in self.spellings if not self.resolve(name).known]
+
+    def named(self, wanted: str) -> set[str]:
+        """Return the notice's spellings of the units that are called so: by any of their names, or by a part of one.
+
+        A part is looked for in the spellings of the notice first, in the other names only where none has it.
+        """
+        part = compact(wanted)
+        bodies = {self.current(name) for name in self.spellings if part in compact(name)} | {self.current(part)}
+        found = {name for name in self.spellings if self.current(name) in bodies}
+        return found or {
+            name for name in self.spellings if any(part in other for other in self._names[self.current(name)])
+        }

@@ -1,5 +1,6 @@
 """The command line as a process, on real files."""
 
+import io
 import json
 import subprocess
 import sys
@@ -112,7 +113,69 @@ def test_match_gives_back_the_given_ids():
     link = rows[0]["links"][0]
     assert 0.5 <= link["probability"] <= 1
     assert link["evidence"]["text"] in document["passages"][0]["text"]
+    assert rows[0]["status"] in ("done", "ongoing", "planned", "none")
+    assert 0 <= rows[0]["status_probability"] <= 1
+    assert rows[0]["status_cue"] in document["passages"][0]["text"]
     assert rows[1]["links"] == []
+
+
+def test_match_tells_the_figures_and_the_words_of_the_status(capsys, monkeypatch):
+    from pipeline.cli import main
+    from pipeline.matching import Prediction, TaskMatcher
+    from pipeline.records import Label
+
+    class Matcher:
+        def fit(self, tasks):
+            return self
+
+        def predict(self, passages):
+            reasons = ((("惠及9户企业", 0.4),), ())
+            return [
+                Prediction(p, (), (), (), Label(p.id, "status", "done", 0.91234, "status", reasons=why))
+                for p, why in zip(passages, reasons, strict=True)
+            ]
+
+    monkeypatch.setattr(TaskMatcher, "from_disk", lambda *_, **__: Matcher())
+    passages = [
+        {"pid": "D1-1", "text": "全国首单落地，惠及9户企业，时限由11天减为2天。"},
+        {"pid": "D1-2", "text": "2023年3月印发第27期简报。"},
+    ]
+    document = {"doc_id": "D1", "title": "工作总结", "passages": passages}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(document).encode()), "utf-8"))
+    assert main(["match", "-", "--notice", str(NOTICE), "--workers", "1"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0]["figures"] == [
+        {"kind": "first", "value": "全国首单", "unit": "", "text": "全国首单落地"},
+        {"kind": "count", "value": "9", "unit": "户", "text": "惠及9户企业"},
+        {"kind": "change", "value": "由11天减为2天", "unit": "", "text": "时限由11天减为2天"},
+    ]
+    assert [(row["status_probability"], row["status_cue"]) for row in rows] == [(0.9123, "惠及9户企业"), (0.9123, "")]
+    assert rows[1]["figures"] == []
+
+
+def test_import_takes_the_good_rows_of_a_csv_and_names_the_bad(tmp_path):
+    from pipeline.store import Store
+    from tests.makers.snapshots import NOTICE_ID, snapshot, task_id
+
+    with Store(tmp_path / "shidian.sqlite") as store:
+        store.save_notice(snapshot().notice, snapshot().labels)
+    path = tmp_path / "标注.csv"
+    path.write_bytes("任务,行业,改革类型\r\n1,金融服务,\r\n9,金融服务,\r\n2,,平台载体\r\n".encode("gb18030"))
+    out, err = shidian("import", path, "--out", tmp_path, "--reviewer", "=王某", code=1)
+    assert "读回 2 条标注" in out
+    assert err.strip().startswith("第3行：任务“9”")
+    path.write_text("任务,类别,取值,标注人\n1,行业,金融服务,=王某\n", encoding="utf-8-sig")
+    out, err = shidian("import", path, "--out", tmp_path)
+    assert "读回 0 条标注" in out
+    assert err == ""
+    with Store(tmp_path / "shidian.sqlite") as store:
+        said = [x for x in store.snapshot(NOTICE_ID).labels if x.labeller == "=王某"]
+    assert [(x.target, x.value) for x in said] == [(task_id(1), "finance"), (task_id(2), "platform")]
+    bad = tmp_path / "别的.csv"
+    bad.write_text("甲,乙\n1,2\n", encoding="utf-8")
+    _, err = shidian("import", bad, "--out", tmp_path, code=1)
+    assert "别的.csv" in err
+    assert "Traceback" not in err
 
 
 @pytest.fixture(scope="module")

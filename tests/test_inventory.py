@@ -27,9 +27,11 @@ from pipeline.inventory.duplicates import find_pairs, groups
 from pipeline.inventory.findings import district, figures, firms, guess_kind, parts, replicability, risks
 from pipeline.inventory.ledger import light, task_status
 from pipeline.inventory.sheets import TOTALS
+from pipeline.inventory.unit_table import unit_table
 from pipeline.records import Decision, Evidence, Label, Link, Passage
 from pipeline.settings import Settings
 from tests.makers.snapshots import DOCUMENTS, NOTICE_ID, TASKS, snapshot, task_id
+from tests.makers.units import LAKESIDE, lakeside_notice
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 TIME = "2024-06-01T09:00:00+08:00"
@@ -285,6 +287,66 @@ def test_filter_by_time_and_unit():
         filter_snapshot(world, unit="无此局")
     with pytest.raises(DataError, match="不是日期"):
         filter_snapshot(world, since="去年")
+
+
+@pytest.fixture
+def lakeside(tmp_path):
+    """A snapshot of an invented city, and settings that name its lexicon of units."""
+    (tmp_path / "units.csv").write_text(LAKESIDE, encoding="utf-8")
+    return dataclasses.replace(snapshot(documents=[]), notice=lakeside_notice()), Settings(
+        unit_lexicon=str(tmp_path / "units.csv")
+    )
+
+
+def test_plates_of_one_office_are_counted_together_under_the_name_mostly_written(lakeside):
+    world, settings = lakeside
+
+    def counts(results, dimension):
+        rows = results.statistics[results.statistics["dimension"] == dimension]
+        return dict(zip(rows["key"], rows["tasks"], strict=True))
+
+    results = Results(world, settings)
+    assert counts(results, "牵头单位") == {"市大数据局": 3, "湖心岛筹备组": 1}
+    assert counts(results, "配合单位") == {"市财政局": 1, "=某某某": 1, "市大数据局": 1, "各有关部门": 1}
+    assert results.ledger["lead_units"][1] == "市大数据局、市数据中心"  # as the notice writes it
+    without = counts(Results(world), "牵头单位")
+    assert without == {"市数据中心": 2, "市大数据局": 2, "湖心岛筹备组": 1}
+
+
+def test_a_table_of_units_the_unknown_first(lakeside):
+    table = unit_table(View.of(*lakeside))
+    assert table.drop(columns="kind").values.tolist() == [
+        ["=某某某", "=某某某", "=某某某", "", "unknown", "", "2"],
+        ["湖心岛筹备组", "湖心岛筹备组", "湖心岛筹备组", "", "unknown", "3", ""],
+        ["市数据中心", "滨湖市数据中心", "滨湖市数据局", "市级", "lexicon", "1、2", ""],
+        ["市大数据局", "滨湖市大数据管理局", "滨湖市数据局", "市级", "lexicon", "2、4", "3"],
+        ["市财政局", "滨湖市财政局", "滨湖市财政局", "市级", "pattern", "", "1"],
+        ["各有关部门", "各有关部门", "各有关部门", "", "free", "", "3"],
+    ]
+    assert unit_table(snapshot())["full_name"].tolist()[0] == "市科技局"  # the notice names no place: nobody's city
+
+
+def test_a_damaged_lexicon_of_units_stops_the_outputs(lakeside):
+    world, settings = lakeside
+    Path(settings.unit_lexicon).write_text("name\n甲\n", encoding="utf-8")
+    with pytest.raises(DataError, match="第2行"):
+        Results(world, settings)
+
+
+def test_filter_by_any_name_of_a_unit(lakeside):
+    world, settings = lakeside
+    for name in ("市数据局", "滨湖市大数据管理局", "数据中心"):
+        assert [t.no for t in filter_snapshot(world, unit=name, settings=settings).notice.tasks] == [1, 2, 3, 4], name
+    assert [t.no for t in filter_snapshot(world, unit="财政", settings=settings).notice.tasks] == [1]
+    # A unit without tasks keeps what it sent in, under whichever name.
+    said = [("已建成平台3个，服务企业20家。", (), [(1, 0.9, 2)], "done")]
+    sent = [("s1", "progress", "总结", "滨湖市科学技术局", "2024-01-02", said)]
+    Path(settings.unit_lexicon).write_text(
+        LAKESIDE + "滨湖市科学技术局,市科技局,,,政府部门,市级,滨湖市\n", encoding="utf-8"
+    )
+    world = dataclasses.replace(snapshot(documents=sent), notice=lakeside_notice())
+    part = filter_snapshot(world, unit="市科技局", settings=settings)
+    assert ([d.id for d in part.documents], len(part.notice.tasks)) == (["s1"], 4)
 
 
 def test_tables_for_researchers(tmp_path):

@@ -1,5 +1,6 @@
 """The workbook and the Word report: opened again, edited as an officer would, read back."""
 
+import dataclasses
 import re
 import zipfile
 
@@ -9,9 +10,12 @@ import pytest
 from pipeline.errors import DataError, WriteError
 from pipeline.inventory import Results, read_returned_workbook, write_report, write_word, write_workbook
 from pipeline.inventory.sheets import TOTALS
+from pipeline.inventory.task_table import write_task_workbook
 from pipeline.inventory.word import make_template
-from pipeline.records import Decision
+from pipeline.records import Area, Citation, Decision, Goal, Source
+from pipeline.settings import Settings
 from tests.makers.snapshots import DOCUMENTS, snapshot, task_id
+from tests.makers.units import LAKESIDE, lakeside_notice
 
 SHEETS = [
     "案例清单",
@@ -22,6 +26,8 @@ SHEETS = [
     "企业名录",
     "风险清单",
     "统计表",
+    "公文要点",
+    "单位对照",
     "问题清单",
     "说明",
 ]
@@ -82,6 +88,53 @@ def test_figures_on_the_notes_sheet_are_the_totals(made):
     assert shown["linker"] == "linker-1"
     properties = openpyxl.load_workbook(made[2])
     assert {p.name: p.value for p in properties.custom_doc_props.props}["linker"] == "linker-1"
+
+
+def test_a_sheet_of_what_the_notice_says_of_itself(tmp_path):
+    world = snapshot()
+    facts = {
+        "goals": (
+            Goal("=建成10个园区", "到2025年底", "2025-12-31", ("10个",), Source("n", page=2)),
+            Goal("试点有成效"),
+        ),
+        "areas": (Area("滨湖新区", "打造示范区", ("（二）物流",), (2, 3), Source("n", page=3)), Area("-东岸")),
+        "citations": (Citation("开放意见", "国发〔2020〕1号", Source("n", page=1)),),
+    }
+    world = dataclasses.replace(world, notice=dataclasses.replace(world.notice, **facts))
+    write_workbook(world, tmp_path / "inventory.xlsx")
+    write_task_workbook(world.notice, tmp_path / "tasks.xlsx")
+    expected = [
+        ("类别", "内容", "时限", "关联任务", "页"),
+        ("目标", "=建成10个园区", "到2025年底（2025-12-31）", None, 2),
+        ("目标", "试点有成效", None, None, None),
+        ("区域", "滨湖新区：打造示范区", None, "2、3", 3),
+        ("区域", "-东岸", None, None, None),
+        ("引用文件", "《开放意见》国发〔2020〕1号", None, None, 1),
+        ("文中数目", "4 项任务（实际读到4）", None, None, None),
+        ("文中数目", "10 个以上案例", None, None, None),
+    ]
+    for name in ("inventory.xlsx", "tasks.xlsx"):
+        sheet = openpyxl.load_workbook(tmp_path / name)["公文要点"]
+        assert [tuple(value or None for value in row) for row in sheet.iter_rows(values_only=True)] == expected
+        assert sheet["B2"].data_type == "s"
+        assert sheet.freeze_panes
+        assert sheet.auto_filter.ref == "A1:E8"
+    assert openpyxl.load_workbook(tmp_path / "inventory.xlsx")["公文要点"]["D4"].hyperlink.location == "'任务台账'!A3"
+
+
+def test_a_sheet_of_units_the_unknown_first(tmp_path):
+    (tmp_path / "units.csv").write_text(LAKESIDE, encoding="utf-8")
+    world = dataclasses.replace(snapshot(documents=[]), notice=lakeside_notice())
+    write_workbook(world, tmp_path / "inventory.xlsx", Settings(unit_lexicon=str(tmp_path / "units.csv")))
+    sheet = openpyxl.load_workbook(tmp_path / "inventory.xlsx")["单位对照"]
+    rows = [tuple(value or "" for value in row) for row in sheet.iter_rows(values_only=True)]
+    assert rows[0] == ("单位（公文写法）", "规范名称", "现名或承接单位", "类型", "层级", "来源", "牵头任务", "配合任务")
+    assert rows[1] == ("=某某某", "=某某某", "=某某某", "未知", "", "未识别", "", "2")
+    assert rows[4] == ("市大数据局", "滨湖市大数据管理局", "滨湖市数据局", "政府部门", "市级", "词典", "2、4", "3")
+    assert [row[5] for row in rows[1:]] == ["未识别", "未识别", "词典", "词典", "构词规则", "泛称"]
+    assert sheet["A2"].data_type == "s"
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("B2", "A1:H7")
+    assert sheet["G5"].hyperlink.location == "'任务台账'!A3"
 
 
 def test_opinions_can_be_chosen_from_a_list(made):
@@ -305,8 +358,6 @@ def test_an_edited_template_is_followed_and_unknown_names_are_told(made, tmp_pat
 
 
 def test_braces_in_a_title_are_no_template(made, tmp_path):
-    import dataclasses
-
     world = snapshot()
     world = dataclasses.replace(world, notice=dataclasses.replace(world.notice, title="{{任务总数}}与{{无}}方案"))
     write_word(world, tmp_path / "report.docx")

@@ -15,7 +15,7 @@ from pipeline.errors import DataError, StoreError
 from pipeline.inventory.view import View, link_id
 from pipeline.records import Decision, Document, Evidence, Label, Link, Notice, Passage, Source, Task
 from pipeline.review import make_server
-from pipeline.review.board import marked
+from pipeline.review.board import Desk, marked
 from pipeline.review.server import MAX_BODY, is_remote
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -240,6 +240,26 @@ def test_doubtful_links_come_first_and_filters_hold(server):
     assert shown("queue=related") == [link_id(P[1], TASKS[2].id)]
     assert shown("doc=elsewhere") == shown("queue=decided") == []
     assert shown("page=99&low=x") == [doubtful, other, sure]
+
+
+def test_a_unit_is_found_under_any_of_its_names_and_listed_once(store, tmp_path):
+    path = tmp_path / "units.csv"
+    path.write_text(
+        "name,aliases,same_as,successor,kind,level,place\n"
+        "某市金融局,市金融局,,,政府部门,市级,某市\n某市环境保护局,市环保局、市生态局,某市金融局,,政府部门,市级,某市\n",
+        encoding="utf-8",
+    )
+    desk = Desk(store, NOTICE_ID, Settings(unit_lexicon=str(path)), "2024-06-30")
+    board = desk.board()
+    filters = dict.fromkeys(("queue", "task", "low", "high", "doc"), "")
+    found = {
+        name: {e.link.task for e in board.queue(filters | {"unit": name})} for name in ("市生态局", "金融", "甲局")
+    }
+    assert found == {"市生态局": {TASKS[1].id}, "金融": {TASKS[1].id}, "甲局": set()}
+    assert board.units == ["市司法局", "市金融局", "市科技局"]
+    path.write_text("name\n甲\n", encoding="utf-8")
+    with pytest.raises(DataError, match="第2行"):
+        make_server(store, NOTICE_ID, port=0, settings=Settings(unit_lexicon=str(path)))
 
 
 def test_a_decision_is_added_and_counts(server, store):

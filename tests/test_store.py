@@ -96,7 +96,7 @@ def test_decisions_and_labels_of_persons_outlive_reruns(store):
     decision = Decision(first[0].id, TASKS[0], "rejected", "王某", "2024-06-01T09:00:00+08:00", note="不相关")
     store.add_decision(decision)
     store.add_decision(decision)
-    store.add_label(NOTICE.id, Label(TASKS[0], "sector", "data", 1.0, "王某"))
+    store.add_labels(NOTICE.id, [Label(TASKS[0], "sector", "data", 1.0, "王某")])
     save(store, doc, ["一。", "二。"], TASKS[:2], "linker-2")
     store.save_notice(NOTICE, [Label(TASKS[0], "sector", "finance", 0.6, "classifier-2")])
     store.forget_documents(NOTICE.id, [doc.id])

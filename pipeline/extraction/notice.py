@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.errors import ExtractionError
+from pipeline.extraction.notice_aims import find_areas, find_goals
 from pipeline.extraction.notice_facts import (
     check_counts,
     find_citations,
@@ -64,6 +65,8 @@ def extract_notice(document: Document, settings: Settings = Settings()) -> Notic
         tasks=tasks_of_notice,
         problems=tuple(problems),
         path=document.path,
+        areas=find_areas(paragraphs, tasks_of_notice, document.issuer),
+        goals=find_goals(paragraphs, document.date),
     )
 
 

@@ -16,6 +16,7 @@ from pipeline.inventory.files import write_safely
 from pipeline.inventory.frames import district_of
 from pipeline.inventory.ledger import Results, history
 from pipeline.inventory.report import write_report
+from pipeline.inventory.unit_table import unit_table
 from pipeline.inventory.view import View
 from pipeline.inventory.word import write_word
 from pipeline.inventory.workbook import write_workbook
@@ -90,6 +91,7 @@ def tables(results: Results) -> dict[str, Any]:
         "firms": results.firms,
         "risks": results.risks,
         "statistics": results.statistics,
+        "units": unit_table(results.view),
         "problems": results.problems,
     }
 
@@ -151,7 +153,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "") -> Snapshot:
+def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "", settings: Settings | None = None) -> Snapshot:
     """Return the part of a snapshot that is of a time or a unit.
 
     A unit that leads or cooperates in tasks keeps those tasks and what carries them out; another one keeps what it
@@ -160,14 +162,15 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "") -> Snap
     Args:
         snapshot: all there is.
         since: ISO date; documents before it and without a date are left out; "" for all.
-        unit: a part of a unit's name; "" for all.
+        unit: any name of a unit, or a part of one; "" for all.
+        settings: unit_lexicon applies.
 
     Raises:
-        DataError: the date is no date, or no task and no document is of such a unit.
+        DataError: the date is no date, the lexicon of units is damaged, or no task and no document is of such a unit.
     """
     import datetime
 
-    view = View.of(snapshot)
+    view = View.of(snapshot, settings)
     kept = dict(view.documents)
     tasks = snapshot.notice.tasks
     if since:
@@ -178,7 +181,8 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "") -> Snap
         kept = {identity: document for identity, document in kept.items() if document.date >= since}
     if unit:
         wanted = compact(unit)
-        own = tuple(t for t in tasks if any(wanted in compact(name) for name in (*t.lead_units, *t.coop_units)))
+        named = view.units.named(unit)
+        own = tuple(t for t in tasks if named.intersection((*t.lead_units, *t.coop_units)))
         if own:
             tasks = own
             ids = {task.id for task in own}
@@ -188,7 +192,9 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "") -> Snap
             kept = {
                 identity: document
                 for identity, document in kept.items()
-                if wanted in compact(document.issuer) or wanted in compact(district_of(view, document))
+                if wanted in compact(document.issuer)
+                or wanted in compact(district_of(view, document))
+                or view.units.current(wanted) == view.units.current(document.issuer)
             }
             if not kept:
                 units = sorted({name for task in tasks for name in task.lead_units})

@@ -142,11 +142,32 @@ def _part_by_words(text: str, index: int, count: int, reached: int) -> str:
     return max(PARTS, key=lambda part: weights[part])
 
 
-_NUMBER = r"(?:\d+(?:[,，]\d{3})+|\d+)(?:\.\d+)?"
-_RATE = re.compile(rf"({_NUMBER})\s*(%|个百分点|倍|成(?!立|为|功|果|效|都|本|员|长))")
+_NUMBER = r"(?:\d{1,3}(?:[,，]\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_RANGE = rf"(?:{_NUMBER}[-~—–～至到])?{_NUMBER}"
+# Not inside a number, a range or 1+9+N, and no ordinal.
+_FREE = r"(?<![\d第+])(?<!\d[.,:])(?<!\d[-~—–～至到])"
+_SCALE = r"[十百千万亿]{0,2}"
+# What begins like a unit, but is none: 3个月 is no count of things.
+_NO_UNIT = (
+    "个(?:百分点|基点|月|工作日|自然日|交易日|小时|季度|星期|年)|条[例件款]|人[民均工]|支[持付撑出]|对[外接标口于比应]|"
+    "处[理置于罚]|所[有在需得属]|例[如外]|起[来草到步点诉]|单[位一证独]|份额|元[素件旦]|吨位|票据|户[均籍]|名[单录称义]|"
+    "场[景所地馆]|批[准复]|列[入为]|款项|台[账湾]"
+)
+_NOT_TENTHS = "立为功果效都本员长不交套品熟绩型像分人片批"
+_RATE = re.compile(
+    rf"(?<![\d第])(?<!\d[.,:])(?<!\d[-~—–～至到])([-+]?{_RANGE})\s*"
+    rf"(%|‰|个百分点|个?基点|倍|成(?![{_NOT_TENTHS}]))|百分之({_NUMBER})"
+)
+_RATE_IN_WORDS = re.compile(
+    rf"(?<![第统唯单同专划合])([一二两三四五六七八九十]{{1,2}})(倍|成(?![{_NOT_TENTHS}]))"
+    r"((?<=成)[一二三四五六七八九半](?![家个项批类种般导]))?"  # 九成四, but not 三成三家
+    r"|([一二两三四五六七八九十百千万]{1,3}分之[零〇一二两三四五六七八九十百点]+|一半|半数|过半)"
+)
 _CUMULATIVE = re.compile(r"累计|共计|总计|合计|全年|一年来|年内")
-_CHANGE = re.compile(
-    rf"由[^，。；]{{0,14}}?{_NUMBER}[^，。；]{{0,10}}?(?:到|至|为)[^，。；]{{0,4}}?{_NUMBER}[^，。；\d]{{0,6}}"
+_FIRST_OF_MANY = re.compile(r"(?<![元榜岁部俯昂回])首[批票趟列架艘张台座款条](?![长次套])")
+_STEP = (
+    "(?:减少?|缩[短减]?|压[缩减降]?|降低?|下降|提[高升速]?|增[加长]?|上升|攀升|跃升|升|扩[大展容]?|拓展|"
+    "变|改|调整?|精简|简化|优化)(?:到|至|为|成)"
 )
 _CLAUSE = re.compile(r"[^，。；！？\n]+")
 _DATE = re.compile(r"(?:年|月|日|时|点|号|届|次会|期|世纪|季度)")
@@ -154,38 +175,85 @@ _DATE = re.compile(r"(?:年|月|日|时|点|号|届|次会|期|世纪|季度)")
 
 @functools.cache
 def _amounts() -> re.Pattern[str]:
-    money = "|".join(map(re.escape, units("money")))
-    counts = "|".join(map(re.escape, units("count")))
-    return re.compile(rf"({_NUMBER})\s*(?:余|多)?({money})|({_NUMBER})\s*(?:余|多)?({counts})(?!百分点)")
+    money, counts = (_any_of({_bare(unit) for unit in units(kind)}) for kind in ("money", "count"))
+    return re.compile(rf"{_FREE}({_RANGE})\s*({_SCALE})[余多来几]?({_SCALE})(?!{_NO_UNIT})(?:({money})|({counts}))")
+
+
+def _bare(unit: str) -> str:
+    """The unit without 万 and the like: those stand before any unit."""
+    return unit.lstrip("十百千万亿")
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+@functools.cache
+def _changes() -> re.Pattern[str]:
+    """From one value to another: with a verb of change, or 由…到… in the same unit; a span of dates is none."""
+    known = _any_of({_bare(unit) for kind in ("money", "count") for unit in units(kind)})
+    lasting = "个?(?:工作日|自然日|小时|环节)|天|分钟|秒|周|个月|步|次|页|%|‰|个百分点|倍"
+    unit = rf"\s*{_SCALE}[余多几]?{_SCALE}(?:{lasting}|{known})"
+    value = rf"{_FREE}(?:{_NUMBER}{unit}|(?<!月)\d{{1,2}}日|\d{{1,2}}年)"
+    opened, gap = "[由从][^，。；由从]{0,14}?", "[^，。；由从]"
+    return re.compile(
+        rf"{opened}{value}{gap}{{0,10}}?{_STEP}{gap}{{0,10}}?{value}"
+        rf"|{opened}{_FREE}{_NUMBER}({unit})[到至]{_NUMBER}\1"
+        rf"|{value}{gap}{{0,4}}?{_STEP}{gap}{{0,4}}?{value}"
+    )
+
+
+def _joined(text: str) -> str:
+    """Text on one line, whose numbers have plain points and commas."""
+    text = normalise(text).replace("\n", "")
+    text = re.sub(r"(?<=\d)．(?=\d)", ".", text)
+    return re.sub(r"(?<![\d.,])\d{1,3}(?:，\d{3})+(?!\d)", lambda match: match.group().replace("，", ","), text)
 
 
 def figures(text: str, passage: str = "") -> list[Figure]:
     """Return the figures of a text: 首单, 累计…, amounts, rates, counts, changes from one value to another.
 
+    Each line of ``shidian match`` gives those of its passage. Dates, ordinals (第27期) and names (1+9+N) are none.
+
     Example:
         >>> [(f.kind, f.value, f.unit) for f in figures("全国首单落地，累计放款5230万元，惠及9户企业。")]
         [('first', '全国首单', ''), ('cumulative', '5230', '万元'), ('count', '9', '户')]
+        >>> [(f.kind, f.value, f.unit) for f in figures("时限由11天减为2天，三分之一的企业省下36%。")]
+        [('change', '由11天减为2天', ''), ('rate', '三分之一', ''), ('rate', '36', '%')]
     """
-    text = normalise(text).replace("\n", "")
-    amount = _amounts()
     found: list[Figure] = []
-    for clause in _CLAUSE.finditer(text):
+    for clause in _CLAUSE.finditer(_joined(text)):
         words = clause.group().strip("、“”")
-        for match in cues("first")["words"].finditer(words):
-            found.append(Figure("first", match.group(), "", words, passage))
-        change = _CHANGE.search(words)
-        if change:
-            found.append(Figure("change", change.group(), "", words, passage))
-            continue
-        cumulative = _CUMULATIVE.search(words)
-        for match in amount.finditer(words):
-            value, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
-            kind = "amount" if match.group(1) else "count"
-            if cumulative and cumulative.start() <= match.start():
-                kind = "cumulative"
-            found.append(Figure(kind, value.replace("，", ","), unit, words, passage))
-        for match in _RATE.finditer(words):
-            found.append(Figure("rate", match.group(1), match.group(2), words, passage))
+        found += [Figure(kind, value, unit, words, passage) for _, kind, value, unit in sorted(_figures_of(words))]
+    return found
+
+
+def _figures_of(words: str) -> list[tuple[int, str, str, str]]:
+    """Place, kind, value and unit of each figure of a clause."""
+    found = [(match.start(), "first", match.group(), "") for match in cues("first")["words"].finditer(words)]
+    taken = {place for start, _, value, _ in found for place in range(start, start + len(value))}
+    found += [
+        (match.start(), "first", match.group(), "")
+        for match in _FIRST_OF_MANY.finditer(words)
+        if match.start() not in taken
+    ]
+    found += [(match.start(), "change", match.group(), "") for match in _changes().finditer(words)]
+    rest = _changes().sub(lambda match: "_" * len(match.group()), words)
+    cumulative = _CUMULATIVE.search(rest)
+    for match in _amounts().finditer(rest):
+        value, one, other, money, count = match.groups()
+        kind = "amount" if money else "count"
+        if cumulative and cumulative.start() <= match.start():
+            kind = "cumulative"
+        found.append((match.start(), kind, value, f"{one}{other}{money or count}"))
+    found += [
+        (match.start(), "rate", match.group(1) or match.group(3), match.group(2) or "%")
+        for match in _RATE.finditer(rest)
+    ]
+    for match in _RATE_IN_WORDS.finditer(rest):
+        whole = match.group(3) or match.group(4)
+        value, unit = (match.group(), "") if whole else match.group(1, 2)
+        found.append((match.start(), "rate", value, unit))
     return found
 
 

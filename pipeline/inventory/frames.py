@@ -14,7 +14,7 @@ from pipeline.inventory.duplicates import THRESHOLD, find_pairs, groups
 from pipeline.inventory.findings import PARTS, district, figures, firms, parts, replicability, risks
 from pipeline.inventory.lexicon import cues
 from pipeline.inventory.view import STATES, EffectiveLink, View
-from pipeline.records import Decision, Document, Label, Link, Notice, Passage, Snapshot, Task
+from pipeline.records import Decision, Document, Label, Link, Notice, Passage, Snapshot, Source, Task
 from pipeline.settings import Settings
 from pipeline.text import clean, compact
 
@@ -345,6 +345,42 @@ def risk_list(source: Snapshot | View) -> pandas.DataFrame:
     rows.sort(key=lambda row: row["date"], reverse=True)
     rows.sort(key=lambda row: (list(cues("risk")).index(row["field"]), rank[row["tone"]]))
     return _frame(rows, RISK_COLUMNS)
+
+
+FACT_COLUMNS = ["kind", "text", "time", "tasks", "page"]
+FACT_KINDS = {"goal": "目标", "area": "区域", "citation": "引用文件", "count": "文中数目"}
+
+
+def fact_rows(notice: Notice) -> list[dict[str, Any]]:
+    """Return what a notice says of itself: goals with their time, areas with their tasks, citations, stated numbers.
+
+    Example:
+        >>> from pipeline.records import Goal
+        >>> goal = Goal("建成10个园区", "到2025年底", "2025-12-31", ("10个",))
+        >>> fact_rows(Notice("n", "方案", "", "", "", "", (), (), (), (), goals=(goal,)))
+        [{'kind': 'goal', 'text': '建成10个园区', 'time': '到2025年底（2025-12-31）', 'tasks': '', 'page': None}]
+    """
+    rows: list[dict[str, Any]] = []
+
+    def add(kind: str, text: str, source: Source | None, time: str = "", tasks: str = "") -> None:
+        page = source.page if source else None
+        rows.append({"kind": kind, "text": text, "time": time, "tasks": tasks, "page": page})
+
+    for goal in notice.goals:
+        add("goal", goal.text, goal.source, goal.horizon + (f"（{goal.deadline}）" if goal.deadline else ""))
+    for area in notice.areas:
+        text = f"{area.name}：{area.aim}" if area.aim else area.name
+        add("area", text, area.source, tasks="、".join(map(str, area.tasks)))
+    for cited in notice.citations:
+        add("citation", (f"《{cited.title}》" if cited.title else "") + cited.number, cited.source)
+    for count in notice.stated_counts:
+        add("count", count.text + (f"（实际读到{count.found}）" if count.found is not None else ""), count.source)
+    return rows
+
+
+def facts_frame(source: Snapshot | View) -> pandas.DataFrame:
+    """Return the rows of fact_rows for the notice of a snapshot."""
+    return _frame(fact_rows(View.of(source).snapshot.notice), FACT_COLUMNS)
 
 
 PROBLEM_COLUMNS = ["kind", "file", "page", "row", "message"]

@@ -284,12 +284,16 @@ class Results:
         }
 
     def _statistics(self) -> pandas.DataFrame:
-        """Counts and lights by unit, group, sector, reform, part; documents by issuer and district."""
+        """Counts and lights by office, group, sector, reform, part; documents by issuer and district."""
         view = self.view
         rows: list[dict[str, Any]] = []
+
+        def offices(names: Iterable[str]) -> list[str]:
+            return list(dict.fromkeys(view.units.shown(name) for name in names))
+
         by: list[tuple[str, Callable[[Any], list[str]]]] = [
-            ("牵头单位", lambda row: [unit for unit in row.lead_units.split("、") if unit] or ["（未列）"]),
-            ("配合单位", lambda row: [unit for unit in row.coop_units.split("、") if unit]),
+            ("牵头单位", lambda row: offices(view.tasks[row.task_id].lead_units) or ["（未列）"]),
+            ("配合单位", lambda row: offices(view.tasks[row.task_id].coop_units)),
             ("工作专班", lambda row: [row.group or "（未分类）"]),
             ("领域", lambda row: [row.sector or "（未分类）"]),
             ("改革类型", lambda row: [row.reform or "（未分类）"]),

@@ -96,7 +96,7 @@ def read_returned_workbook(
             continue
         moved_to = ""
         if verdict == "moved":
-            task = _task(target, view)
+            task = task_named(target, view)
             if task is None:
                 fault(
                     f"改挂任务“{target}”不是公文中的任务号，未读入。"
@@ -144,13 +144,13 @@ def _known_links(view: View) -> dict[str, _Known]:
 def _find(text: dict[str, str], known: dict[str, _Known], view: View) -> _Known | None:
     """Find a row's link by its id or, where that is spoilt, by passage and task."""
     found = known.get(text.get(LINK_ID, ""))
-    passage, task = text.get(PASSAGE_ID, ""), _task(text.get(TASK_NO, ""), view)
+    passage, task = text.get(PASSAGE_ID, ""), task_named(text.get(TASK_NO, ""), view)
     if found is None and task is not None and passage in view.passages:
         return known.get(link_id(passage, task.id), _Known(passage, task))
     return found
 
 
-def _task(text: str, view: View) -> Task | None:
+def task_named(text: str, view: View) -> Task | None:
     """The task that a cell names: 12, 12.0, 任务12, 第12项, 十二."""
     match = re.fullmatch(r"(?:任务|第)?(.+?)(?:\.0+)?(?:项|号|条)?(?:任务)?", text.strip("、，。# "))
     number = parse_numeral(match.group(1)) if match else None

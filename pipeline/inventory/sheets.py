@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.classification.schemes import class_name
-from pipeline.inventory.frames import PROBLEM_KINDS
+from pipeline.inventory.frames import FACT_KINDS, PROBLEM_KINDS
 from pipeline.inventory.ledger import LIGHTS, STATUSES
+from pipeline.inventory.unit_table import ORIGINS
 
 KINDS = {
     "progress": "进展报告",
@@ -192,6 +193,25 @@ RISKS = [
     Column("page", "页", 5),
     Column("issuer", "报送单位", 20),
     Column("date", "日期", 11, style="date"),
+]
+
+FACTS = [
+    Column("kind", "类别", 10, _words(FACT_KINDS)),
+    Column("text", "内容", 80),
+    Column("time", "时限", 28),
+    Column("tasks", "关联任务", 28, link="task"),
+    Column("page", "页", 6),
+]
+
+UNITS = [
+    Column("name", "单位（公文写法）", 26),
+    Column("full_name", "规范名称", 40),
+    Column("current", "现名或承接单位", 40),
+    Column("kind", "类型", 14),
+    Column("level", "层级", 8),
+    Column("origin", "来源", 10, _words(ORIGINS)),
+    Column("lead_tasks", "牵头任务", 28, link="task"),
+    Column("coop_tasks", "配合任务", 28, link="task"),
 ]
 
 PROBLEMS = [

@@ -1,13 +1,16 @@
-"""The tasks of a notice as a table for people: CSV or a workbook of one sheet."""
+"""The tasks of a notice as a table for people, with what else it says of itself: CSV, a workbook, JSON lines."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from pipeline.inventory import sheets
 from pipeline.inventory.exports import harmless
 from pipeline.inventory.files import write_safely
-from pipeline.records import Notice
+from pipeline.inventory.frames import fact_rows
+from pipeline.records import Notice, to_dict
 
 COLUMNS = ("序号", "部分", "章节", "任务", "牵头单位", "配合单位", "完成时限", "页", "行")
 _WIDTHS = (6, 24, 24, 70, 28, 36, 14, 6, 6)
@@ -33,8 +36,20 @@ def write_task_csv(notice: Notice, target: TextIO) -> None:
     writer.writerows([harmless(value) for value in row] for row in task_rows(notice))
 
 
+def fact_records(notice: Notice) -> Iterator[dict[str, Any]]:
+    """Yield the goals, areas, citations and stated numbers of a notice as plain dictionaries with their kind."""
+    kinds = {
+        "goal": notice.goals, "area": notice.areas, "citation": notice.citations, "count": notice.stated_counts
+    }  # fmt: skip
+    for kind, records in kinds.items():
+        for record in records:
+            yield {"kind": kind, **to_dict(record)}
+
+
 def write_task_workbook(notice: Notice, path: str | Path) -> None:
-    """Write the tasks as a workbook: frozen header, filter, widths, wrapped text; every text as text.
+    """Write the tasks as a workbook, with a second sheet of what else the notice says of itself.
+
+    Each sheet has a frozen header, a filter, widths and wrapped text; every text is written as text.
 
     Raises:
         WriteError: the file is open in another program, or the place cannot be written.
@@ -46,20 +61,28 @@ def write_task_workbook(notice: Notice, path: str | Path) -> None:
             book.set_properties({"title": notice.title, "comments": f"{notice.number}，由 shidian 抽取"})
             head = book.add_format({"bold": True, "bg_color": "#DCE6F1", "border": 1, "align": "center"})
             body = book.add_format({"text_wrap": True, "valign": "top", "border": 1})
-            sheet = book.add_worksheet("任务")
-            for column, (name, width) in enumerate(zip(COLUMNS, _WIDTHS, strict=True)):
-                sheet.set_column(column, column, width)
-                sheet.write_string(0, column, name, head)
-            rows = task_rows(notice)
-            for place, row in enumerate(rows, 1):
-                for column, value in enumerate(row):
-                    if isinstance(value, int):
-                        sheet.write_number(place, column, value, body)
-                    else:
-                        sheet.write_string(place, column, value, body)
-            sheet.freeze_panes(1, 0)
-            sheet.autofilter(0, 0, len(rows), len(COLUMNS) - 1)
-            sheet.set_landscape()
-            sheet.repeat_rows(0)
+
+            def add(name: str, columns: Sequence[tuple[str, float]], rows: Sequence[Sequence[str | int]]) -> None:
+                sheet = book.add_worksheet(name)
+                for column, (heading, width) in enumerate(columns):
+                    sheet.set_column(column, column, width)
+                    sheet.write_string(0, column, heading, head)
+                for place, row in enumerate(rows, 1):
+                    for column, value in enumerate(row):
+                        if isinstance(value, int):
+                            sheet.write_number(place, column, value, body)
+                        else:
+                            sheet.write_string(place, column, value, body)
+                sheet.freeze_panes(1, 0)
+                sheet.autofilter(0, 0, max(1, len(rows)), len(columns) - 1)
+                sheet.set_landscape()
+                sheet.repeat_rows(0)
+
+            add("任务", tuple(zip(COLUMNS, _WIDTHS, strict=True)), task_rows(notice))
+            facts = [
+                ["" if (value := row[c.name]) is None else c.show(value) if c.show else value for c in sheets.FACTS]
+                for row in fact_rows(notice)
+            ]
+            add("公文要点", [(column.heading, column.width) for column in sheets.FACTS], facts)
 
     write_safely(path, write)

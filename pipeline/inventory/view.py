@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pipeline.inventory.findings import district, guess_kind
 from pipeline.records import Decision, Document, Evidence, Label, Link, Passage, Snapshot, Source, Task, content_id
 from pipeline.settings import Settings
+from pipeline.units import NoticeUnits
 
 STATES = {
     "model": "待核查",
@@ -137,6 +138,11 @@ class View:
     def tasks(self) -> dict[str, Task]:
         """Tasks by id, in the order of the notice."""
         return {task.id: task for task in self.snapshot.notice.tasks}
+
+    @functools.cached_property
+    def units(self) -> NoticeUnits:
+        """The units that lead or cooperate, each under one name."""
+        return NoticeUnits(self.snapshot.notice, self.settings.unit_lexicon)
 
     @functools.cached_property
     def passages(self) -> dict[str, Passage]:

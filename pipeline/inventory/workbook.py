@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from pipeline.inventory import sheets
 from pipeline.inventory.files import printable, write_safely
-from pipeline.inventory.frames import settings_rows
+from pipeline.inventory.frames import facts_frame, settings_rows
 from pipeline.inventory.ledger import LIGHTS, Results
 from pipeline.inventory.sheets import Column
+from pipeline.inventory.unit_table import unit_table
 from pipeline.inventory.view import View
 from pipeline.records import Snapshot
 from pipeline.settings import Settings
@@ -39,6 +40,8 @@ _NOTES = [
     ("", "填好后用 shidian import 读回。行可以筛选、排序、删除；“链接编号”请勿改动。"),
     ("", "审核意见只增不改，重新运行不会丢失。"),
     ("概率", "程序对“该段落落实该任务”的把握；人工同意或改挂后记为 1。“相近”的关联不计入统计。"),
+    ("公文要点", "公文的目标和时限、重点区域、引用文件、文中数目；区域的“关联任务”是任务表中点名该区域的章节的任务。"),
+    ("单位对照", "“现名或承接单位”相同的（两块牌子、前身）合并统计；“未识别”的可写进单位词典（设置 unit_lexicon）。"),
     ("企业名录、风险清单", "按名称后缀和词表查找，可能有遗漏或多余，请人工核对；词表可自行编辑。"),
 ]  # fmt: skip
 
@@ -121,6 +124,8 @@ class _Workbook:
             shown=[sheets.dimension_key(row) for row in found.statistics.to_dict("records")]
         )
         self._sheet("统计表", sheets.STATISTICS, shown, freeze=2)
+        self._sheet("公文要点", sheets.FACTS, facts_frame(found.view), freeze=1)
+        self._sheet("单位对照", sheets.UNITS, unit_table(found.view), freeze=1)
         self._sheet("问题清单", sheets.PROBLEMS, found.problems, freeze=0)
         self._notes()
         self.book.close()

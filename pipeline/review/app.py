@@ -354,7 +354,8 @@ class App:
                     said.append(f"{name}在此期间已被他人改动，您的更正未记录，请核对。")
                     continue
                 kind: Any = scheme
-                self.desk.store.add_label(self.desk.notice_id, Label(target, kind, new, 1.0, request.session.reviewer))
+                label = Label(target, kind, new, 1.0, request.session.reviewer)
+                self.desk.store.add_labels(self.desk.notice_id, [label])
                 said.append(f"{name}已更正为“{PASSAGE_STATUSES.get(new) or class_name(scheme, new)}”。")
             self.desk.forget()
         request.session.messages += said or ["没有改动。"]

@@ -17,6 +17,7 @@ from pipeline.records import Decision, Passage, Task
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.text import clean
+from pipeline.units import lexicon_with
 
 Pieces = list[tuple[str, bool]]
 
@@ -88,9 +89,8 @@ class Board:
 
     @functools.cached_property
     def units(self) -> list[str]:
-        """All units that lead or cooperate, in the order of the notice."""
-        tasks = self.view.tasks.values()
-        return list(dict.fromkeys(unit for t in tasks for unit in (*t.lead_units, *t.coop_units)))
+        """All units that lead or cooperate, each once as it is mostly written, in the order of the notice."""
+        return list(dict.fromkeys(map(self.view.units.shown, self.view.units.spellings)))
 
     @functools.cached_property
     def ledger(self) -> dict[str, dict[str, Any]]:
@@ -121,14 +121,16 @@ class Board:
         """Return the links that pass the filters, the doubtful first; what was decided follows, the newest first.
 
         Args:
-            filters: queue (a key of QUEUES), task (number), unit, doc (id), low and high (probabilities); "" for any.
+            filters: queue (a key of QUEUES), task (number), unit (any name or a part of one), doc (id), low and high
+                (probabilities); "" for any.
         """
         low, high = _number(filters["low"], 0.0), _number(filters["high"], 1.0)
+        named = self.view.units.named(filters["unit"])
         tasks = {
             task.id
             for task in self.view.tasks.values()
             if (not filters["task"] or str(task.no) == filters["task"])
-            and any(filters["unit"] in unit for unit in (*task.lead_units, *task.coop_units, ""))
+            and (not filters["unit"] or named.intersection((*task.lead_units, *task.coop_units)))
         }
         found = [
             e
@@ -209,9 +211,13 @@ class Desk:
         notice_id: the notice.
         settings: thresholds and months.
         date: ISO date from which ages of evidence are counted.
+
+    Raises:
+        DataError: the lexicon of units that the settings name is missing or damaged.
     """
 
     def __init__(self, store: Store, notice_id: str, settings: Settings, date: str) -> None:
+        lexicon_with(settings.unit_lexicon)  # better said before the page is there than on it
         self.store, self.notice_id, self.settings, self.date = store, notice_id, settings, date
         self.lock = threading.RLock()
         self._documents: dict[str, str] = {}

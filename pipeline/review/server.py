@@ -266,8 +266,8 @@ def make_server(
         allow_remote: host may be an address that other machines reach.
 
     Raises:
-        DataError: the host is not this machine's own and allow_remote is not set, the token is too short, or the
-            port is taken.
+        DataError: the host is not this machine's own and allow_remote is not set, the token is too short, the port
+            is taken, or the lexicon of units is damaged.
         StoreError: the notice is not kept in the store.
 
     Example:
