@@ -104,18 +104,35 @@ class _TextStyles:
         return size, angle, invisible, faint
 
 
-def _read_glyphs(page: Any, frame: _Frame, limit: int) -> list[Glyph]:
-    """Return the characters of a page in the order of its content."""
+def _read_glyphs(page: Any, frame: _Frame, limit: int) -> tuple[list[Glyph], bool]:
+    """Return the characters of a page in the order of its content, and whether the font for Chinese is lacking."""
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
-        return []
+        return [], False
     try:
         count = pdfium.FPDFText_CountChars(text_page)
         if count > limit:
             raise OverflowError(count)
-        return _glyphs_of(text_page, count, frame)
+        return _glyphs_of(text_page, count, frame), _lacks_font(text_page, count)
     finally:
         pdfium.FPDFText_ClosePage(text_page)
+
+
+def _lacks_font(text_page: Any, count: int) -> bool:
+    """Tell whether Chinese characters have no shape: their font is neither in the file nor on this machine.
+
+    PDFium then leaves out a text object of one character, as it has no extent.
+    """
+    box = [ctypes.c_double() for _ in range(4)]  # left, right, bottom, top
+    references = [ctypes.byref(side) for side in box]
+    flat = seen = 0
+    for index in range(0, count, max(1, count // 200)):
+        code = pdfium.FPDFText_GetUnicode(text_page, index)
+        # Points; even 一 is higher in any font.
+        if 0x4E00 <= code <= 0x9FFF and pdfium.FPDFText_GetCharBox(text_page, index, *references):
+            seen += 1
+            flat += box[3].value - box[2].value < 0.1
+    return flat > 0.5 * seen
 
 
 def _glyphs_of(text_page: Any, count: int, frame: _Frame) -> list[Glyph]:
@@ -337,15 +354,21 @@ def _upright(page: Page) -> Page:
     return Page(page.number, width, height, tuple(glyphs), tuple(rules))
 
 
-def read_page(page: Any, number: int, limit: int) -> tuple[Page, float]:
-    """Return what stands on a loaded PDFium page, and the share of the page that pictures cover."""
+def read_page(page: Any, number: int, limit: int) -> tuple[Page, float, bool]:
+    """Return what stands on a loaded PDFium page, the share that pictures cover, and whether a font is lacking."""
     frame = _frame(page)
-    glyphs = _read_glyphs(page, frame, limit)
+    glyphs, lacking = _read_glyphs(page, frame, limit)
     reader = _RuleReader(frame)
     reader.read(page)
     area = max(1.0, frame.width * frame.height)
     found = Page(number, frame.width, frame.height, tuple(glyphs), tuple(reader.rules))
-    return _upright(found), min(1.0, reader.picture_area / area)
+    return _upright(found), min(1.0, reader.picture_area / area), lacking
+
+
+_NO_FONT = (
+    "文字所用的中文字体没有嵌入文件，本机也没有中文字体，单独成行的字会读漏。"
+    "请在本机安装中文字体（Linux 如 fonts-noto-cjk 或 fonts-wqy-zenhei）后重新读取。"
+)
 
 
 def open_pdf(path: str, data: bytes) -> pypdfium2.PdfDocument:
@@ -383,6 +406,7 @@ class PdfPages:
         self.settings = settings
         self.recognise = recognise
         self.problems: list[Problem] = []
+        self._told_of_font = False
         self.pages_without_text: list[int] = []
         self.page_count = len(document)
         if self.page_count > settings.max_pages:
@@ -420,7 +444,11 @@ class PdfPages:
             self.problems.append(Problem("read", "该页已损坏，无法读取。", self.path, index + 1))
             return None, 0.0
         try:
-            return read_page(handle, index + 1, left)
+            page, pictures, lacking = read_page(handle, index + 1, left)
+            if lacking and not self._told_of_font:
+                self._told_of_font = True
+                self.problems.append(Problem("read", _NO_FONT, self.path, index + 1))
+            return page, pictures
         except OverflowError as error:
             raise LimitError(
                 self.path,
