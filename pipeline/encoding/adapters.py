@@ -72,6 +72,13 @@ class SplitModel:
         self._bert.embeddings = Passthrough() if upper else self._embeddings
         self._bert.encoder.layer = torch.nn.ModuleList(self._layers[cut:] if upper else self._layers[:cut])
 
+    def _mend(self) -> None:
+        """Put the model together again."""
+        import torch
+
+        self._bert.embeddings = self._embeddings
+        self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
+
     def lower(self, texts: Sequence[str], prompt: str) -> list[torch.Tensor]:
         """Return what the lower layers make of each text, each of shape (tokens, dimensions)."""
         import torch
@@ -172,8 +179,7 @@ class AdapterTraining(SplitModel):
         super().__init__(model, options.first_layer, options.max_tokens)
         self.options = options
         self._model = model
-        self._bert.embeddings = self._embeddings
-        self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
+        self._mend()
         self._network = get_peft_model(
             self._bert,
             LoraConfig(
@@ -226,10 +232,7 @@ class AdapterTraining(SplitModel):
 
     def save(self, folder: str | Path) -> None:
         """Save the adapter (PEFT format, safetensors)."""
-        import torch
-
-        self._bert.embeddings = self._embeddings
-        self._bert.encoder.layer = torch.nn.ModuleList(self._layers)
+        self._mend()
         self._network.save_pretrained(str(folder))
         config = Path(folder) / "adapter_config.json"
         (Path(folder) / "adapter_model.safetensors").chmod(0o644)  # it is written for its owner alone
