@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import DataError, LimitError
 from pipeline.inventory import build_ledger, write_workbook
 from pipeline.inventory.labels_csv import is_label_file, read_labels_csv
+from pipeline.inventory.view import View
 from pipeline.records import Label
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -50,15 +51,30 @@ def test_a_task_by_number_or_id(read, cell):
 
 
 def test_a_column_a_scheme_with_blanks_and_a_name_for_all(read):
-    text = "试点任务标注表,,,,\n任务号,行业,改革类型,工作组,限制类型\n1,科技服务,,科技领域开放,不涉及\n,,,,\n2,未能分类,,,\n3,,,,\n"
+    text = "试点任务标注表,,,,\n任务号,行业,改革类型,工作组,限制类型\n1,教育服务,,科技领域开放,不涉及\n,,,,\n2,未能分类,,,\n3,,,,\n"
     labels, problems = read(text, reviewer="值班员")
     assert problems == []
     assert short(labels) == [
-        ("1", "sector", "tech", "值班员"), ("1", "group", "tech", "值班员"), ("1", "stri", "none", "值班员"),
+        ("1", "sector", "education", "值班员"), ("1", "group", "tech", "值班员"), ("1", "stri", "none", "值班员"),
         ("2", "sector", "unclassified", "值班员"),
     ]  # fmt: skip
     named, _ = read(WIDE + "1,金融服务,,,,王某\n2,金融服务,,,,\n", reviewer="值班员")
     assert [x.labeller for x in named] == ["王某", "值班员"]
+
+
+def test_a_ledger_sent_back_signs_only_what_was_changed(read):
+    world = snapshot()
+    text = "任务号,行业\n" + "".join(
+        f"{task.no},{'education' if task.no == 2 else View.of(world).labels[task.id, 'sector'].value}\n"
+        for task in world.notice.tasks
+    )
+    labels, problems = read(text, world, reviewer="值班员")
+    assert problems == []
+    assert short(labels) == [("2", "sector", "education", "值班员")]
+    signed, _ = read(
+        text.replace("行业\n", "行业,标注人\n").replace("\n", ",王某\n").replace("标注人,王某", "标注人"), world
+    )
+    assert len(signed) == len(world.notice.tasks)
 
 
 def test_the_status_of_passages(read):

@@ -55,8 +55,9 @@ def read_labels_csv(
     """Read a person's labels: a row a label (任务 or 段落, 类别, 取值), or a row a task and a column a scheme.
 
     UTF-8 (with or without mark), UTF-16 or GB18030; comma, tab or semicolon. Blank cells say nothing, and a label equal
-    to the person's last one is not given again. Texts are kept as they stand, formulas too; a remark becomes
-    the reason of its label.
+    to the person's last one is not given again. In a table with a column a scheme, as a ledger saved as CSV is, an
+    unsigned cell that holds what stands there already was not written by a person and is left alone. Texts are kept as
+    they stand, formulas too; a remark becomes the reason of its label.
 
     Args:
         path: the CSV file.
@@ -223,6 +224,9 @@ class _Reading:
         for scheme, word in given.items():
             target = self._target(number, scheme, cells)
             value = self._value(number, scheme, word) if target else ""
+            now = self.view.labels.get((target, scheme))
+            if "scheme" not in cells and not cells.get("who") and now is not None and now.value == value:
+                continue
             if value:
                 self._take(number, target, scheme, value, cells.get("who", ""), cells.get("note", ""))
 
