@@ -115,6 +115,23 @@ def test_pages_without_text_go_to_the_recogniser_or_are_said():
     assert [(p.kind, p.page) for p in document.problems] == [("read", 1)]
 
 
+def test_a_font_that_this_machine_lacks_is_said_once(monkeypatch):
+    from pipeline.readers import pdf
+
+    def no_shape(text_page, index, *sides):
+        for side in sides:
+            side._obj.value = 0.0
+        return True
+
+    data = made(make_notice(3, tasks=30), Layout(COLUMNS))
+    assert not [p for p in read_pdf("a.pdf", data, "d").problems if "字体" in p.message]
+    monkeypatch.setattr(pdf.pdfium, "FPDFText_GetCharBox", no_shape)
+    told = [p for p in read_pdf("a.pdf", data, "d").problems if "字体" in p.message]
+    assert len(told) == 1
+    assert "fonts-noto-cjk" in told[0].message
+    assert told[0].page == 1
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared folder is not beside the checkout")
 @pytest.mark.parametrize("name", ["v3b_reportlab", "v5a_threeline", "v6_landscape", "v7_order", "v11_watermark"])
 def test_samples(name):
