@@ -85,7 +85,7 @@ class TaskMatcher:
         Args:
             path: its folder; "" is models/linker.
             settings: the run's settings; settings.model replaces the sentence model (without adapter then).
-            cache: file of the vector cache; "" for none.
+            cache: file of the vector cache; "" keeps vectors in memory.
 
         Raises:
             ModelNotFoundError: the folder or the sentence model is missing.
@@ -94,7 +94,7 @@ class TaskMatcher:
         if not (folder / "config.json").is_file():
             raise ModelNotFoundError(f"{folder}：没有关联模型。请运行 shidian train linker，或检查安装是否完整。")
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        vectors = VectorCache(cache) if cache else None
+        vectors = VectorCache(cache)
         base = Encoder(settings.model, batch_size=settings.batch_size, cache=vectors)
         # An adapter fits the weights it was trained over, and no others.
         adapter = "" if settings.model else str(folder / "adapter")
@@ -104,7 +104,7 @@ class TaskMatcher:
         plain = Encoder(batch_size=settings.batch_size, cache=vectors) if settings.model else base
         status = StatusClassifier(plain, reader).restore(load_model(folder / "status.skops"))
         cross = CrossEncoder(folder / "cross", options=CrossOptions(**config["cross_options"]))
-        cascade = Cascade(**load_model(folder / "decision.skops"))
+        cascade = Cascade.from_disk(folder / "decision.skops")
         name, threshold = f"linker-{config['version']}", config["threshold"]
         matcher = cls(base, tuned, cross, cascade, status, settings, name, threshold, config["measured"])
         matcher.mark = folder_mark(folder)

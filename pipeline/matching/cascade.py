@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pipeline.persistence import load_model, save_model
 
 FLOOR = 0.02
 """A candidate that the first decision gives less than this (of being related or carrying out) is ruled out."""
@@ -53,6 +56,20 @@ class Cascade:
     def __init__(self, first: Any, second: Any) -> None:
         self.first = first
         self.second = second
+
+    @classmethod
+    def from_disk(cls, path: str | Path) -> Cascade:
+        """Load what to_disk saved.
+
+        Raises:
+            ModelNotFoundError: the file is missing, damaged, or holds foreign types.
+        """
+        saved = load_model(path)
+        return cls(saved["first"], saved["second"])
+
+    def to_disk(self, path: str | Path) -> None:
+        """Save both classifiers to a .skops file."""
+        save_model({"first": self.first, "second": self.second}, path)
 
     def predict_proba(self, values: np.ndarray, read: Reader) -> np.ndarray:
         """Return probabilities of the grades, shape (passages, candidates, 3).

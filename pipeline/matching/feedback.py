@@ -21,7 +21,6 @@ from pipeline.matching import TaskMatcher
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.features import candidates, features
 from pipeline.matching.training import leave_notices_out, left_out_figures, load_scored
-from pipeline.persistence import save_model
 from pipeline.records import Decision, Snapshot
 
 ALLOWED_FALL = 0.01
@@ -109,7 +108,7 @@ def refine_linker(
             )
     shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
     cascade = Cascade.fit([*(item.rows for item in scored), decided], seed)
-    save_model({"first": cascade.first, "second": cascade.second}, target / "decision.skops")
+    cascade.to_disk(target / "decision.skops")
     config["decisions"] = {"notice": snapshot.notice.id, "rows": count, "before": before, "after": after}
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return {"before": before, "after": after}

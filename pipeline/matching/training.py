@@ -240,7 +240,7 @@ def train_linker(
     for name in ("adapter", "cross", "status"):
         shutil.copytree(scratch / name, target / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
     cascade = Cascade.fit([item.rows for item in scored], options.seed)
-    save_model({"first": cascade.first, "second": cascade.second}, target / "decision.skops")
+    cascade.to_disk(target / "decision.skops")
     save_scored(scored, target / "held.npz")
     save_model(status.state(), target / "status.skops")
     judged = leave_notices_out(scored, options.seed)
