@@ -49,15 +49,18 @@ def model_folder(name: str = "") -> str:
 
 
 class VectorCache:
-    """Vectors by model and text, in one SQLite file.
+    """Vectors by model and text, in one SQLite file or in memory.
 
     Args:
-        path: the file; "" keeps nothing.
+        path: the file; "" keeps the last IN_MEMORY vectors in memory: several steps ask for the same texts.
     """
+
+    IN_MEMORY = 50_000
 
     def __init__(self, path: str | Path = "") -> None:
         self.path = str(path)
         self._connection: sqlite3.Connection | None = None
+        self._memory: dict[bytes, np.ndarray] = {}
 
     def _open(self) -> sqlite3.Connection | None:
         if self.path and self._connection is None:
@@ -71,7 +74,7 @@ class VectorCache:
         connection = self._open()
         found: dict[bytes, np.ndarray] = {}
         if connection is None:
-            return found
+            return {key: self._memory[key] for key in keys if key in self._memory}
         for start in range(0, len(keys), 500):
             part = list(keys[start : start + 500])
             query = "SELECT key, value FROM vectors WHERE key IN (" + ",".join("?" * len(part)) + ")"  # noqa: S608
@@ -82,7 +85,11 @@ class VectorCache:
     def put(self, vectors: dict[bytes, np.ndarray]) -> None:
         """Keep vectors."""
         connection = self._open()
-        if connection is not None and vectors:
+        if connection is None:
+            self._memory |= vectors
+            for key in list(self._memory)[: max(0, len(self._memory) - self.IN_MEMORY)]:
+                del self._memory[key]
+        elif vectors:
             rows = [(key, value.astype(np.float32).tobytes()) for key, value in vectors.items()]
             with connection:
                 connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
