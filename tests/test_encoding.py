@@ -18,6 +18,14 @@ def test_cache_returns_what_was_put(tmp_path):
     assert VectorCache().get([b"a"]) == {}
 
 
+def test_without_a_file_the_last_vectors_are_kept_in_memory(monkeypatch):
+    monkeypatch.setattr(VectorCache, "IN_MEMORY", 2)
+    cache = VectorCache()
+    for i in range(3):
+        cache.put({bytes([i]): np.full(3, i, np.float32)})
+    assert cache.get([b"\x00", b"\x01", b"\x02"]).keys() == {b"\x01", b"\x02"}
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ModelNotFoundError, match=r"modules\.json"):
         model_folder(str(tmp_path))
@@ -54,3 +62,27 @@ def test_vectors_come_from_the_cache(tmp_path):
     assert (again.encode(["绿色金融", "仲裁", "绿色金融"]) == first).all()
     assert again._loaded is None
     assert (first[0] == first[2]).all()
+
+
+def test_the_mean_of_adapters_is_the_mean_of_their_products(tmp_path):
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from pipeline.encoding.adapters import average_adapters
+
+    torch.manual_seed(1)
+    wanted = torch.zeros(5, 4)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        a, b = torch.randn(2, 4), torch.randn(5, 2)
+        wanted += 2 * (b @ a) / 2
+        save_file({"x.lora_A.weight": a, "x.lora_B.weight": b}, tmp_path / name / "adapter_model.safetensors")
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": 2, "lora_alpha": 4}))
+    average_adapters([tmp_path / "one", tmp_path / "two"], tmp_path / "mean")
+    mean = load_file(tmp_path / "mean" / "adapter_model.safetensors")
+    config = json.loads((tmp_path / "mean" / "adapter_config.json").read_text())
+    assert config["r"] == len(mean["x.lora_A.weight"]) == 4
+    scale = config["lora_alpha"] / config["r"]
+    assert torch.allclose(scale * mean["x.lora_B.weight"] @ mean["x.lora_A.weight"], wanted, atol=1e-6)

@@ -1,5 +1,6 @@
 """Linking: candidates, features, folds, evidence, status; and the real linker on the gold passages."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -174,6 +175,27 @@ def test_status_weighs_both_readers(encoder):
     assert np.allclose(found.sum(1), 1)
     restored = StatusClassifier(encoder, encoder).restore(classifier.state())
     assert np.allclose(restored.predict_proba(other), found)
+
+
+def test_a_passage_is_as_far_as_its_least_finished_sentence(encoder):
+    done, open_ = "办法已印发，累计办结12件。", "平台正在建设，尚未验收。"
+    texts = [done, open_, "下一步拟申请试点。", "要提高认识，加强领导。"] * 8
+    status = ["done", "ongoing", "planned", "none"] * 8
+    classifier = StatusClassifier(encoder).fit(texts, status)
+    mixed = [done * 4, done * 4 + open_, "下一步拟申请试点。", "要提高认识，加强领导。"] * 8
+    classifier.fit_stack(mixed, status)
+    unseen = "细则已印发，累计办结30件。" * 5 + "系统正在建设，尚未验收。"
+    assert classifier.predict([passage(1, unseen)])[0].value == "ongoing"
+
+
+def test_what_carries_out_a_task_reports_work_unless_it_is_a_policy(encoder):
+    texts = ["办法已印发。", "平台正在建设。", "下一步拟申请。", "要提高认识。"] * 12
+    classifier = StatusClassifier(encoder).fit(texts, ["done", "ongoing", "planned", "none"] * 12)
+    case = passage(1, "要提高认识，办法印发。")
+    policy = dataclasses.replace(case, kind="policy")
+    silent = [label.value for label in classifier.predict([case, policy], [0.0, 0.99])]
+    assert silent == ["none", "none"]
+    assert classifier.predict([case], [0.99])[0].value != "none"
 
 
 def test_nothing_in_nothing_out(encoder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.classification.features import window
-from pipeline.encoding.adapters import AdapterOptions, AdapterTraining
+from pipeline.encoding.adapters import AdapterOptions, AdapterTraining, average_adapters
 
 SCALE = 20.0
 """What a centred unit vector is multiplied with before its head."""
@@ -28,13 +30,15 @@ class ClassifierTuning:
     """Sizes and rates of the fine-tuning."""
 
     adapter: AdapterOptions = field(
-        default_factory=lambda: AdapterOptions(epochs=5, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=112)
+        default_factory=lambda: AdapterOptions(epochs=3, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=112)
     )
     batch: int = 32
     passages: int = 6
     """Passages beside each batch of tasks."""
     smoothing: float = 0.05
     """Share of each label that is spread over the other classes: annotators differ."""
+    runs: int = 3
+    """Trainings from different seeds, whose adapters and heads are averaged."""
 
 
 Heads = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -62,10 +66,37 @@ def finetune(
         By scheme the weights (classes, dimensions) and the bias (classes) over SCALE times the centred unit vector;
         and the centre: the sentence model puts all texts into one narrow cone.
     """
-    import torch
-
     tuning = tuning or ClassifierTuning()
     say = progress or (lambda _: None)
+    learnt = []
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = [Path(scratch) / str(run) for run in range(tuning.runs)]
+        for run, part in enumerate(parts):
+            options = dataclasses.replace(tuning.adapter, seed=tuning.adapter.seed + run)
+            learnt.append(_finetune(tasks, passages, classes, part, dataclasses.replace(tuning, adapter=options), say))
+            say(f"第{run + 1}次训练完成，共 {tuning.runs} 次")
+        average_adapters(parts, folder)
+    heads = {
+        scheme: (
+            np.mean([found[scheme][0] for found, _ in learnt], axis=0),
+            np.mean([found[scheme][1] for found, _ in learnt], axis=0),
+        )
+        for scheme in classes
+    }
+    return heads, np.mean([centre for _, centre in learnt], axis=0)
+
+
+def _finetune(
+    tasks: Sequence[Example],
+    passages: Sequence[Example],
+    classes: Mapping[str, Sequence[str]],
+    folder: Path,
+    tuning: ClassifierTuning,
+    say: Callable[[str], None],
+) -> tuple[Heads, np.ndarray]:
+    """Train once; as finetune."""
+    import torch
+
     random = np.random.default_rng(tuning.adapter.seed)
     training = AdapterTraining("", tuning.adapter)
     batches = -(-len(tasks) // tuning.batch)

@@ -140,7 +140,7 @@ class TaskMatcher:
 
         grades = self.cascade.predict_proba(features(plain, tasks, likeness, chosen), read)
         order = np.argsort(-grades[:, :, 2], axis=1, kind="stable")
-        status = self.status.predict(plain)
+        status = self.status.predict(plain, grades[:, :, 2].max(1))
         # A line shorter than any passage (a remark, a signature) says too little to be filed anywhere.
         open_to = [
             row if len(passage.text) >= self.settings.min_passage_characters else []

@@ -12,11 +12,10 @@ import numpy as np
 from pipeline.classification import softmax
 from pipeline.classification.features import window
 from pipeline.classification.finetuning import SCALE, ClassifierTuning, Example, finetune
-from pipeline.classification.training import fit_stack
 from pipeline.encoding import Encoder
 from pipeline.encoding.adapters import AdapterOptions
 from pipeline.records import Label, Passage
-from pipeline.text import clauses, clean
+from pipeline.text import clauses, clean, sentences
 
 CLASSES = ("done", "ongoing", "planned", "none")
 LABELLER = "status"
@@ -26,16 +25,21 @@ _TAIL = 60
 _GRAM_FEATURES, _TAIL_FEATURES = 2**15, 2**14
 _GRAM_WEIGHT, _VECTOR_WEIGHT = 0.15, 6.0
 _NEVER = -8.0
-TUNING = ClassifierTuning(AdapterOptions(epochs=3, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=200))
-DISAGREEMENT = 0.02
-"""How often a second reader of training passages would choose another status."""
+TUNING = ClassifierTuning(AdapterOptions(epochs=2, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=200), runs=2)
+_STACK_REGULARISATION = 0.05
+_SURE = 1e-3
+"""No sentence is surer than that."""
+_LEAST = 0.02
+"""How unlikely it can get at most that a passage which carries out a task says nothing of progress."""
 
 
 class StatusClassifier:
-    """Two readers of a passage with equal votes: one of its characters and vector, one fine-tuned for the status.
+    """Two readers of a passage with equal votes, of the whole and of each sentence, weighed by a linear model.
 
-    The first is a logistic regression over character n-grams, those of the last clauses, and the sentence vector; it
-    also names the cue. The second is a linear head over the sentence model with an adapter of its own.
+    The first reader is a logistic regression over character n-grams, those of the last clauses, and the sentence
+    vector; it also names the cue. The second is a linear head over the sentence model with an adapter of its own.
+    Sentences are read apart because a passage is as far as its least finished part, which may be half a line at the
+    end of many results.
 
     Args:
         encoder: the sentence model, without adapter.
@@ -50,7 +54,7 @@ class StatusClassifier:
         self.model: Any = None
         self.centre: np.ndarray = np.zeros(0, np.float32)
         self.head: dict[str, np.ndarray] = {}
-        self.stack: np.ndarray = np.array([1.0, 0.0], np.float32)
+        self.stack: dict[str, np.ndarray] = {}
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt, to be saved; the constructor's arguments are not part of it."""
@@ -101,35 +105,72 @@ class StatusClassifier:
         return self
 
     def fit_stack(self, texts: Sequence[str], status: Sequence[str]) -> StatusClassifier:
-        """Learn how sure both readers together may be, from cleaned texts that neither has seen.
+        """Learn to weigh the whole against its sentences, from cleaned texts that neither reader has seen.
 
-        They have equal votes: where the texts are written like those learnt from, the second would be trusted alone,
-        and on others it is no better than the first.
+        The readers keep equal votes: where the texts are written like those learnt from, the second would be trusted
+        alone, and on others it is no better than the first.
         """
-        truth = np.array([CLASSES.index(name) for name in status])
-        weight, _ = fit_stack([np.sum(self._logits(texts), axis=0)], truth, DISAGREEMENT)
-        self.stack = np.repeat(weight, 2)
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(C=_STACK_REGULARISATION, max_iter=5000).fit(self._view(texts), list(status))
+        places = [CLASSES.index(str(name)) for name in model.classes_]
+        if len(places) > 2:  # of two, scikit-learn keeps one row for both
+            weights, bias = np.zeros((len(CLASSES), model.coef_.shape[1])), np.full(len(CLASSES), _NEVER)
+            weights[places], bias[places] = model.coef_, model.intercept_
+            self.stack = {"weights": weights, "bias": bias}
         return self
 
-    def _logits(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Log-probabilities by each reader, in the order of CLASSES; a class never seen is very unlikely."""
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Mean log-odds of the readers against the mean class, shape (texts, classes), in the order of CLASSES.
+
+        A class never seen is very unlikely.
+        """
         by_words = np.full((len(texts), len(CLASSES)), _NEVER)
         found = self.model.predict_log_proba(self._matrix(texts))
         by_words[:, [CLASSES.index(str(name)) for name in self.model.classes_]] = found
-        if self.reader is None:
-            return [by_words, np.zeros_like(by_words)]
-        vectors = SCALE * (self.reader.encode([window(text) for text in texts]) - self.head["centre"])
-        return [by_words, vectors @ self.head["weights"].T + self.head["bias"]]
+        votes = [by_words]
+        if self.reader is not None:
+            vectors = SCALE * (self.reader.encode([window(text) for text in texts]) - self.head["centre"])
+            votes.append(vectors @ self.head["weights"].T + self.head["bias"])
+        together: np.ndarray = np.mean([vote - vote.mean(1, keepdims=True) for vote in votes], axis=0)
+        return together
+
+    def _view(self, texts: Sequence[str]) -> np.ndarray:
+        """What the stack weighs: log-odds of the whole, and of its sentences the highest, the last and the mean."""
+        parts = [[text[start:end] for start, end in sentences(text)] or [text] for text in texts]
+        starts = np.cumsum([0, *map(len, parts)])
+        chances = softmax(self._logits([sentence for group in parts for sentence in group]))
+        highest = np.maximum.reduceat(chances, starts[:-1])
+        mean = np.add.reduceat(chances, starts[:-1]) / np.diff(starts)[:, None]
+        last = chances[starts[1:] - 1]
+        limited = [np.clip(chance, _SURE, 1 - _SURE) for chance in (highest, last, mean)]
+        return np.hstack([self._logits(texts), *(np.log(chance / (1 - chance)) for chance in limited)])
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return probabilities of cleaned texts in the order of CLASSES, shape (texts, classes)."""
-        return softmax(np.tensordot(self.stack, np.stack(self._logits(texts)), 1))
+        if not texts:
+            return np.zeros((0, len(CLASSES)))
+        if not self.stack:
+            return softmax(self._logits(texts))
+        return softmax(self._view(texts) @ self.stack["weights"].T + self.stack["bias"])
 
-    def predict(self, passages: Sequence[Passage]) -> list[Label]:
-        """Return a status label for each passage, with the clause that speaks most for it."""
+    def predict(self, passages: Sequence[Passage], carried: Sequence[float] | None = None) -> list[Label]:
+        """Return a status label for each passage, with the clause that speaks most for it.
+
+        Args:
+            passages: the passages.
+            carried: the probability of each that it carries out some task. By the rules of linking, a passage that
+                does so reports work, unless it is a clause of a policy; so "none" gets unlikely as this gets likely.
+        """
         texts = [clean(passage.text) for passage in passages]
+        chances = self.predict_proba(texts)
+        if carried is not None and len(passages):
+            reports = np.array([passage.kind != "policy" for passage in passages])
+            silent = np.where(reports, np.maximum(1 - np.asarray(carried), _LEAST), 1.0)
+            chances[:, CLASSES.index("none")] *= silent
+            chances /= chances.sum(1, keepdims=True)
         labels = []
-        for passage, text, row in zip(passages, texts, self.predict_proba(texts) if texts else (), strict=True):
+        for passage, text, row in zip(passages, texts, chances, strict=True):
             first, second = np.argsort(-row).tolist()[:2]
             labels.append(
                 Label(
