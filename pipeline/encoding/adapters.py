@@ -250,7 +250,7 @@ def average_adapters(folders: Sequence[str | Path], target: str | Path) -> None:
     """Save the mean of adapters of one shape, trained apart on the same texts, as one adapter.
 
     What such trainings learn differently by chance falls out of the mean, which does better than any of them on texts
-    unlike those learnt from (Wortsman et al. 2022, "Model soups"). The products of the adapters' matrices are
+    unlike those learnt from (Wortsman et al. 2022, "Model soups"); that is their finding, not measured here. The products of the adapters' matrices are
     averaged: the matrices stand side by side, so the rank is the sum of theirs. Merged into the model it costs nothing.
 
     Args:
