@@ -249,8 +249,8 @@ class AdapterTraining(SplitModel):
 def average_adapters(folders: Sequence[str | Path], target: str | Path) -> None:
     """Save the mean of adapters of one shape, trained apart on the same texts, as one adapter.
 
-    What such trainings learn differently by chance falls out of the mean, which does better than any of them on texts
-    unlike those learnt from (Wortsman et al. 2022, "Model soups"); that is their finding, not measured here. The products of the adapters' matrices are
+    What such trainings learn differently by chance falls out of the mean (Wortsman et al. 2022, "Model soups", found
+    it better than any one of them on texts unlike those learnt from). The products of the adapters' matrices are
     averaged: the matrices stand side by side, so the rank is the sum of theirs. Merged into the model it costs nothing.
 
     Args:
