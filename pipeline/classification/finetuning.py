@@ -37,7 +37,7 @@ class ClassifierTuning:
     """Passages beside each batch of tasks."""
     smoothing: float = 0.05
     """Share of each label that is spread over the other classes: annotators differ."""
-    runs: int = 3
+    runs: int = 2
     """Trainings from different seeds, whose adapters and heads are averaged."""
 
 
