@@ -160,7 +160,7 @@ def test_import_takes_the_good_rows_of_a_csv_and_names_the_bad(tmp_path):
     with Store(tmp_path / "shidian.sqlite") as store:
         store.save_notice(snapshot().notice, snapshot().labels)
     path = tmp_path / "标注.csv"
-    path.write_bytes("任务,行业,改革类型\r\n1,金融服务,\r\n9,金融服务,\r\n2,,平台载体\r\n".encode("gb18030"))
+    path.write_bytes("任务,行业,改革类型\r\n1,金融服务,\r\n9,金融服务,\r\n2,,规则监管\r\n".encode("gb18030"))
     out, err = shidian("import", path, "--out", tmp_path, "--reviewer", "=王某", code=1)
     assert "读回 2 条标注" in out
     assert err.strip().startswith("第3行：任务“9”")
@@ -170,7 +170,7 @@ def test_import_takes_the_good_rows_of_a_csv_and_names_the_bad(tmp_path):
     assert err == ""
     with Store(tmp_path / "shidian.sqlite") as store:
         said = [x for x in store.snapshot(NOTICE_ID).labels if x.labeller == "=王某"]
-    assert [(x.target, x.value) for x in said] == [(task_id(1), "finance"), (task_id(2), "platform")]
+    assert [(x.target, x.value) for x in said] == [(task_id(1), "finance"), (task_id(2), "regulation")]
     bad = tmp_path / "别的.csv"
     bad.write_text("甲,乙\n1,2\n", encoding="utf-8")
     _, err = shidian("import", bad, "--out", tmp_path, code=1)
