@@ -139,11 +139,12 @@ class WordFeatures:
     def parts(self, tasks: Iterable[TaskText]) -> dict[str, list[str]]:
         """Return what each block of features reads of the tasks."""
         rows = list(tasks)
+        texts = [_NUMBER.sub("0", window(task.text)) for task in rows]
         return {
-            "text": [_NUMBER.sub("0", window(task.text)) for task in rows],
+            "text": texts,
             "units": ["、".join(task.units) for task in rows],
             "section": [task.section for task in rows],
-            "words": [_NUMBER.sub("0", window(task.text)) for task in rows],
+            "words": texts,
         }
 
     def transform(self, tasks: Sequence[TaskText]) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.errors import ModelNotFoundError
 from pipeline.matching.cascade import Cascade
+from pipeline.matching.corpus import clean_passage
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions
 from pipeline.matching.evidence import find_evidence
 from pipeline.matching.features import Progress, TaskIndex, candidates, features
@@ -19,7 +20,6 @@ from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import folder_mark, load_model
 from pipeline.records import Label, Link, Passage, Task
 from pipeline.settings import Settings
-from pipeline.text import clean
 
 __all__ = ["Prediction", "TaskMatcher"]
 
@@ -130,7 +130,7 @@ class TaskMatcher:
         passages = list(passages)
         if not passages:
             return []
-        plain = [_cleaned(passage) for passage in passages]
+        plain = [clean_passage(passage) for passage in passages]
         tasks = self.index.tasks
         likeness = self.index.compare(plain, progress)
         chosen = candidates(likeness, min(self.settings.candidates, len(tasks)))
@@ -173,10 +173,3 @@ class TaskMatcher:
     def match(self, passages: Sequence[Passage]) -> list[Link]:
         """Return the links that would be filed (grade 2), in the order of the passages."""
         return [link for prediction in self.predict(passages) for link in prediction.links]
-
-
-def _cleaned(passage: Passage) -> Passage:
-    """The passage with its line breaks and odd widths removed."""
-    import dataclasses
-
-    return dataclasses.replace(passage, text=clean(passage.text), title=clean(passage.title))

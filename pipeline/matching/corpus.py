@@ -7,12 +7,13 @@ corpus/training/documents.jsonl  {"doc_id", "notice", "kind", "title", "issuer",
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.records import Passage, Task, read_jsonl
+from pipeline.text import clean
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class LabelledPassage:
     status: str
     held: bool = False
     """Kept from the first adapter, so that the decision can be learnt from passages it has not seen."""
+
+
+def clean_passage(passage: Passage) -> Passage:
+    """Return the passage with the line breaks and odd widths of its text and title removed."""
+    return replace(passage, text=clean(passage.text), title=clean(passage.title))
 
 
 def labelled_passages(document: dict[str, Any], notice: str = "") -> list[LabelledPassage]:

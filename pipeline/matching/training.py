@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.errors import ModelNotFoundError
 from pipeline.matching.cascade import Cascade, Rows
-from pipeline.matching.corpus import LabelledPassage, read_labelled, read_tasks
+from pipeline.matching.corpus import LabelledPassage, clean_passage, read_labelled, read_tasks
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, train_cross_encoder
 from pipeline.matching.features import NAMES, TaskIndex, candidates, features
 from pipeline.matching.finetuning import FinetuningOptions, finetune, nearest_tasks
@@ -29,7 +29,6 @@ from pipeline.matching.scores import Answer, score_links
 from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import save_model
 from pipeline.records import Passage, Task
-from pipeline.text import clean
 
 Progress = Callable[[str], None]
 
@@ -51,13 +50,8 @@ def load_corpus(folder: str | Path) -> tuple[dict[str, list[Task]], list[Labelle
     """Return the tasks by notice and the labelled passages of a corpus' training folder, texts cleaned."""
     training = Path(folder) / "training"
     notices = read_tasks(training / "tasks.jsonl")
-    examples = [_cleaned(example) for example in read_labelled(training / "documents.jsonl")]
-    return notices, examples
-
-
-def _cleaned(example: LabelledPassage) -> LabelledPassage:
-    passage = dataclasses.replace(example.passage, text=clean(example.passage.text), title=clean(example.passage.title))
-    return dataclasses.replace(example, passage=passage)
+    labelled = read_labelled(training / "documents.jsonl")
+    return notices, [dataclasses.replace(example, passage=clean_passage(example.passage)) for example in labelled]
 
 
 def score_notice(
