@@ -374,7 +374,10 @@ def _train(arguments: argparse.Namespace) -> int:
     elif arguments.what == "linker":
         from pipeline.matching.training import train_linker
 
-        train_linker(arguments.corpus, arguments.out, model=arguments.model or "", progress=progress)
+        background = _existing(arguments.background) if arguments.background else ""
+        train_linker(
+            arguments.corpus, arguments.out, model=arguments.model or "", background=background, progress=progress
+        )
     else:
         from pipeline.classification.training import train_classifier
 
@@ -533,6 +536,12 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         metavar="STORE",
         help="只用该库（outputs/shidian.sqlite 或 URL）中的审核意见改进判定，数分钟",
+    )
+    train.add_argument(
+        "--background",
+        default="",
+        metavar="JSONL",
+        help="与任务无关的真实段落，每行 doc（文件标题）和 text（正文），用来教判定何时不关联",
     )
     shared(train, "--model", "--notice")
     return parser

@@ -47,7 +47,7 @@ class Settings:
     # Models.
     model: str = ""
     """A sentence-transformers folder or hub name; "" is the default model under models/."""
-    batch_size: int = 32
+    batch_size: int = 16
     cache: bool = True
     """Keep vectors by content in the folder of outputs."""
 

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from pipeline.encoding import models_folder
 from pipeline.errors import ModelNotFoundError
 from pipeline.matching.corpus import LabelledPassage
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, _batches, _pairs, train_cross_encoder
@@ -77,3 +78,19 @@ def test_it_learns_and_comes_back_from_disk(tmp_path):
     assert np.allclose(back, found, atol=0.02)
     again = np.exp(CrossEncoder(tmp_path / "two", options=OPTIONS).score(pairs))
     assert np.allclose(again, found, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [True, False])
+def test_it_reads_alike_with_and_without_half_precision(half, monkeypatch):
+    import torch
+
+    used = []
+    autocast = torch.autocast
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: half)
+    monkeypatch.setattr(torch, "autocast", lambda *a, **k: used.append(k["enabled"]) or autocast(*a, **k))
+    cross = CrossEncoder(models_folder() / "linker" / "cross")
+    found = np.exp(cross.score([(example.passage, task) for example in EXAMPLES[:3] for task in TASKS]))
+    # Emulated half precision is several times slower than single: an office PC without it must not use it.
+    assert set(used) == {half}
+    assert found[:, 2].reshape(3, 3).argmax(1).tolist() == [0, 1, 2]

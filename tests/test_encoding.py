@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.encoding import Encoder, VectorCache, build_default_model, model_folder
+from pipeline.encoding import Encoder, VectorCache, build_default_model, model_folder, models_folder, together
 from pipeline.encoding.e5 import find_data
+from pipeline.encoding.together import encode_together
 from pipeline.errors import ModelNotFoundError
 
 
@@ -62,6 +63,41 @@ def test_vectors_come_from_the_cache(tmp_path):
     assert (again.encode(["绿色金融", "仲裁", "绿色金融"]) == first).all()
     assert again._loaded is None
     assert (first[0] == first[2]).all()
+
+
+@pytest.mark.slow
+def test_encoding_together_gives_the_vectors_that_each_gives_alone(monkeypatch):
+    adapters = ["", *(str(models_folder() / name) for name in ("linker/adapter", "linker/status"))]
+    texts = ["一家外资医院获批设立。", "全年新建公路300公里，" * 20, "", "一家外资医院获批设立。"]
+    cache, run = VectorCache(), []
+    encoders = [Encoder(adapter=adapter, batch_size=2, cache=cache) for adapter in adapters]
+    layers = together._layers
+    monkeypatch.setattr(
+        together, "_upper", lambda found, *rest, upper=together._upper: run.append(len(found)) or upper(found, *rest)
+    )
+    encode_together([*encoders, Encoder()], texts)
+    # Half of the twelve layers are the same in all three; two batches.
+    assert run == [6] * 4
+    assert len(layers(encoders[0].load())) == 12
+    for adapter, encoder in zip(adapters, encoders, strict=True):
+        assert all(key in cache._memory for key in encoder.keys(texts, "query").values())
+        likeness = (encoder.encode(texts) * Encoder(adapter=adapter).encode(texts)).sum(1)
+        assert likeness.min() > 0.9999
+    run.clear()
+    encode_together(encoders, texts)
+    assert not run, "known vectors are not made again"
+
+
+@pytest.mark.slow
+def test_models_without_common_layers_encode_for_themselves(monkeypatch):
+    import torch
+
+    first, second = (Encoder(adapter=a, cache=VectorCache()) for a in ("", str(models_folder() / "linker" / "adapter")))
+    with torch.no_grad():
+        second.load()[0].auto_model.embeddings.LayerNorm.weight.mul_(2)
+    encode_together([first, second], ["甲", "乙"])
+    assert not first.cache._memory
+    assert not second.cache._memory
 
 
 def test_the_mean_of_adapters_is_the_mean_of_their_products(tmp_path):

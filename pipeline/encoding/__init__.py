@@ -17,7 +17,15 @@ from pipeline.errors import ModelNotFoundError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["DEFAULT_MODEL", "Encoder", "VectorCache", "build_default_model", "model_folder", "models_folder"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Encoder",
+    "VectorCache",
+    "build_default_model",
+    "model_folder",
+    "models_folder",
+    "precision",
+]
 
 DEFAULT_MODEL = "e5-small-zh"
 
@@ -110,7 +118,7 @@ class Encoder:
     """
 
     def __init__(
-        self, model: str = "", *, adapter: str = "", batch_size: int = 32, cache: VectorCache | None = None
+        self, model: str = "", *, adapter: str = "", batch_size: int = 16, cache: VectorCache | None = None
     ) -> None:
         self.model = model
         self.adapter = adapter
@@ -157,6 +165,14 @@ class Encoder:
             self._fingerprint = digest.digest()
         return self._fingerprint
 
+    def keys(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> dict[str, bytes]:
+        """Return by which key the cache knows the vector of each text."""
+        mark = self.fingerprint() + kind.encode()
+        return {
+            text: hashlib.blake2b(mark + text.encode("utf-8", "replace"), digest_size=16).digest()
+            for text in dict.fromkeys(texts)
+        }
+
     def encode(
         self,
         texts: Sequence[str],
@@ -173,20 +189,16 @@ class Encoder:
         Raises:
             ModelNotFoundError: the model cannot be loaded.
         """
-        unique = list(dict.fromkeys(texts))
-        mark = self.fingerprint() + kind.encode()
-        keys = {
-            text: hashlib.blake2b(mark + text.encode("utf-8", "replace"), digest_size=16).digest() for text in unique
-        }
+        keys = self.keys(texts, kind)
         known = self.cache.get(list(keys.values())) if self.cache else {}
         # Long texts first: batches of like length waste least on padding.
-        missing = sorted((text for text in unique if keys[text] not in known), key=len, reverse=True)
+        missing = sorted((text for text in keys if keys[text] not in known), key=len, reverse=True)
         step = self.batch_size * 8
         for start in range(0, len(missing), step):
             part = missing[start : start + step]
             model = self.load()
             prompt = model.prompts.get(kind, "")
-            with _precision():
+            with precision():
                 vectors = model.encode(
                     part, prompt=prompt, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
                 )
@@ -201,8 +213,11 @@ class Encoder:
         return np.stack([known[keys[text]] for text in texts])
 
 
-def _precision() -> AbstractContextManager[Any]:
-    """Half precision where the processor multiplies it in hardware: twice as fast, cosines within 0.001."""
+def precision() -> AbstractContextManager[Any]:
+    """Half precision where the processor multiplies it in hardware: twice as fast, cosines within 0.001.
+
+    Elsewhere it would be emulated, several times slower than single precision.
+    """
     import torch
 
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(torch.cpu._is_avx512_bf16_supported()))

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.encoding import DEFAULT_MODEL, Encoder
+from pipeline.encoding import DEFAULT_MODEL, Encoder, precision
 
 if TYPE_CHECKING:
     import torch
 
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_TOGETHER = 12
-"""Texts that go through the upper layers at a time."""
+_TOGETHER = 16
+"""Texts that go through the layers at a time."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class SplitModel:
         before = self._sentence_model.prompts.get(prompt, "")
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         found: dict[int, torch.Tensor] = {}
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            for start in range(0, len(order), 32):
-                part = order[start : start + 32]
+        with torch.no_grad(), precision():
+            for start in range(0, len(order), _TOGETHER):
+                part = order[start : start + _TOGETHER]
                 batch = tokenizer(
                     [before + texts[i] for i in part],
                     padding=True,
@@ -116,7 +116,7 @@ class SplitModel:
         mask = torch.zeros(padded.shape[:2], dtype=torch.long)
         for row, states in enumerate(hidden):
             mask[row, : len(states)] = 1
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision():
             states = self._bert(inputs_embeds=padded, attention_mask=mask).last_hidden_state
         return states.float(), mask
 
@@ -140,8 +140,10 @@ class SplitModel:
         is_second = (place < torch.tensor(lengths)[:, None]) & ~is_first
         mask = torch.where(is_first[:, :, None] == is_first[:, None, :], 0.0, bias)
         mask = mask.masked_fill(~(is_first | is_second)[:, None, :], -1e4)[:, None]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = self._bert(inputs_embeds=padded, attention_mask=mask.to(torch.bfloat16)).last_hidden_state.float()
+        with precision():
+            if torch.is_autocast_enabled("cpu"):
+                mask = mask.to(torch.bfloat16)
+            states = self._bert(inputs_embeds=padded, attention_mask=mask).last_hidden_state.float()
         means = [
             (states * part[:, :, None]).sum(1) / part.sum(1, keepdim=True)
             for part in (is_first.float(), is_second.float())

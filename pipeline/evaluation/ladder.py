@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.encoding import Encoder
+from pipeline.encoding import Encoder, VectorCache
 from pipeline.matching import TaskMatcher
-from pipeline.matching.corpus import LabelledPassage
+from pipeline.matching.corpus import LabelledPassage, clean_passage
 from pipeline.matching.finetuning import with_title
 from pipeline.matching.lexical import CharacterTfidf, WordBM25
 from pipeline.matching.scores import AUTO_PRECISION, Answer, score_links
 from pipeline.records import Task
-from pipeline.text import clean
 
 Progress = Callable[[str], None]
 Scorer = Callable[[Sequence[Task], Sequence[LabelledPassage]], np.ndarray]
@@ -125,13 +124,11 @@ def climb(
         examples: labelled passages.
         progress: called with a line now and then.
     """
-    cleaned = [
-        dataclasses.replace(e, passage=dataclasses.replace(e.passage, text=clean(e.passage.text))) for e in examples
-    ]
+    cleaned = [dataclasses.replace(example, passage=clean_passage(example.passage)) for example in examples]
     methods: dict[str, Scorer] = {
         TFIDF: _lexical(CharacterTfidf),
         "BM25, jieba words": _lexical(WordBM25),
-        "e5-small-zh, cosine": _cosine(matcher.base),
+        "e5-small-zh, cosine": _cosine(Encoder(matcher.tuned.model, cache=VectorCache())),
         "fine-tuned, cosine": _cosine(matcher.tuned),
         "fine-tuned with title, cosine": _cosine(matcher.tuned, titled=True),
         "+ cross-encoder over the best five": _crossed(matcher),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
+from pipeline.encoding.together import encode_together
 from pipeline.errors import ModelNotFoundError
 from pipeline.matching.cascade import Cascade
 from pipeline.matching.corpus import clean_passage
@@ -20,8 +21,12 @@ from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import folder_mark, load_model
 from pipeline.records import Label, Link, Passage, Task
 from pipeline.settings import Settings
+from pipeline.text import sentences
 
 __all__ = ["Prediction", "TaskMatcher"]
+
+VERSION = 3
+"""Of the files of a linker; it rises when what they hold changes."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,6 @@ class TaskMatcher:
     """Link passages to the tasks of one notice.
 
     Args:
-        base: the sentence model.
         tuned: the sentence model with the linker's adapter.
         cross: reads a passage and a task together.
         cascade: judges candidates: 0 (no), 1 (related), 2 (carries out).
@@ -57,7 +61,6 @@ class TaskMatcher:
 
     def __init__(
         self,
-        base: Encoder,
         tuned: Encoder,
         cross: CrossEncoder,
         cascade: Cascade,
@@ -67,7 +70,6 @@ class TaskMatcher:
         threshold: float = 0.5,
         left_out: dict[str, dict[str, float]] | None = None,
     ) -> None:
-        self.base = base
         self.tuned = tuned
         self.cross = cross
         self.cascade = cascade
@@ -88,31 +90,30 @@ class TaskMatcher:
             cache: file of the vector cache; "" keeps vectors in memory.
 
         Raises:
-            ModelNotFoundError: the folder or the sentence model is missing.
+            ModelNotFoundError: the folder or the sentence model is missing, or another version trained the linker.
         """
         folder = Path(path) if path else models_folder() / "linker"
         if not (folder / "config.json").is_file():
             raise ModelNotFoundError(f"{folder}：没有关联模型。请运行 shidian train linker，或检查安装是否完整。")
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if config["version"] != VERSION:
+            raise ModelNotFoundError(f"{folder}：关联模型的版本不符。请运行 shidian train linker 重新训练。")
         vectors = VectorCache(cache)
-        base = Encoder(settings.model, batch_size=settings.batch_size, cache=vectors)
         # An adapter fits the weights it was trained over, and no others.
         adapter = "" if settings.model else str(folder / "adapter")
         tuned = Encoder(settings.model, adapter=adapter, batch_size=settings.batch_size, cache=vectors)
         reader = Encoder(adapter=str(folder / "status"), batch_size=settings.batch_size, cache=vectors)
-        # The status stays with the model that it was trained over.
-        plain = Encoder(batch_size=settings.batch_size, cache=vectors) if settings.model else base
-        status = StatusClassifier(plain, reader).restore(load_model(folder / "status.skops"))
+        status = StatusClassifier(reader).restore(load_model(folder / "status.skops"))
         cross = CrossEncoder(folder / "cross", options=CrossOptions(**config["cross_options"]))
         cascade = Cascade.from_disk(folder / "decision.skops")
         name, threshold = f"linker-{config['version']}", config["threshold"]
-        matcher = cls(base, tuned, cross, cascade, status, settings, name, threshold, config["measured"])
+        matcher = cls(tuned, cross, cascade, status, settings, name, threshold, config["measured"])
         matcher.mark = folder_mark(folder)
         return matcher
 
     def fingerprint(self) -> str:
         """Return a mark of the linker and its sentence model; it changes when the linker is trained again."""
-        return f"{self.name} {self.base.fingerprint().hex()} {self.mark}"
+        return f"{self.name} {self.tuned.fingerprint().hex()} {self.mark}"
 
     def fit(self, tasks: Sequence[Task]) -> TaskMatcher:
         """Make the tasks of a notice known; nothing is trained.
@@ -122,7 +123,7 @@ class TaskMatcher:
         """
         if not tasks:
             raise ValueError("没有任务可供关联。请先用 shidian tasks 检查公文。")
-        self.index = TaskIndex(tasks, self.base, self.tuned)
+        self.index = TaskIndex(tasks, self.tuned)
         return self
 
     def predict(self, passages: Sequence[Passage], progress: Progress | None = None) -> list[Prediction]:
@@ -132,6 +133,10 @@ class TaskMatcher:
             return []
         plain = [clean_passage(passage) for passage in passages]
         tasks = self.index.tasks
+        texts = [passage.text for passage in plain]
+        parts = [text[start:end] for text in texts for start, end in sentences(text)]
+        readers = [self.tuned, *filter(None, [self.status.reader])]
+        encode_together(readers, [*texts, *parts], progress=progress)
         likeness = self.index.compare(plain, progress)
         chosen = candidates(likeness, min(self.settings.candidates, len(tasks)))
 

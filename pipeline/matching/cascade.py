@@ -17,6 +17,8 @@ from pipeline.persistence import load_model, save_model
 
 FLOOR = 0.02
 """A candidate that the first decision gives less than this (of being related or carrying out) is ruled out."""
+SURE = 0.9
+"""A passage is clear where the first decision is so sure of every candidate, that it carries it out or is unrelated."""
 MOST = 5
 """So many candidates of a passage are read at most."""
 CLEAR = 8.0
@@ -110,10 +112,15 @@ class Cascade:
 
 
 def find_unclear(first: np.ndarray) -> np.ndarray:
-    """Return which candidates are read closely: the likeliest of each passage, and others not ruled out."""
+    """Return which candidates are read closely: of passages that are not clear the likeliest, and others not ruled out.
+
+    Reading the clear ones as well changes no figure on held passages, and costs a third more.
+    """
+    near = first[:, :, 1:].sum(2)
+    sure = (first[:, :, 2] >= SURE) | (near <= 1 - SURE)
     likely = first[:, :, 2] + 0.5 * first[:, :, 1]
     rank = np.argsort(np.argsort(-likely, axis=1, kind="stable"), axis=1)
-    unclear: np.ndarray = (rank == 0) | ((rank < MOST) & (first[:, :, 1:].sum(2) >= FLOOR))
+    unclear: np.ndarray = ((rank == 0) | ((rank < MOST) & (near >= FLOOR))) & ~sure.all(1)[:, None]
     return unclear
 
 
@@ -173,6 +180,8 @@ def _grades(classifier: Any, values: np.ndarray) -> np.ndarray:
 
 def _refined(second: Any, first: np.ndarray, cross: np.ndarray, unclear: np.ndarray) -> np.ndarray:
     refined = first.copy()
+    if not unclear.any():
+        return refined
     refined[unclear] = _grades(second, _second_features(first, cross, unclear)[unclear][:, None])[:, 0]
     return refined
 

@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 NAMES = (
     "tuned", "tuned_gap", "tuned_rank", "clause", "clause_gap", "sentence", "sentence_gap", "part", "part_gap",
-    "titled", "titled_gap", "titled_rank", "base", "base_gap",
+    "titled", "titled_gap", "titled_rank",
     "tfidf", "tfidf_gap", "tfidf_rank", "bm25", "bm25_gap", "bm25_rank",
     "title", "title_gap", "title_tfidf", "neighbours", "neighbours_gap", "document", "document_gap", "heading",
     "lead_is_issuer", "lead_named", "coop_named", "best_tuned", "best_titled", "best_bm25", "spread",
@@ -43,7 +43,6 @@ class Likeness:
     part: np.ndarray
     """Of the likest sentence with the likest clause."""
     titled: np.ndarray
-    base: np.ndarray
     tfidf: np.ndarray
     bm25: np.ndarray
     title: np.ndarray
@@ -56,15 +55,13 @@ class TaskIndex:
 
     Args:
         tasks: the tasks.
-        base: the sentence model.
-        tuned: the same model with its adapter.
+        tuned: the sentence model with the linker's adapter.
     """
 
-    def __init__(self, tasks: Sequence[Task], base: Encoder, tuned: Encoder) -> None:
+    def __init__(self, tasks: Sequence[Task], tuned: Encoder) -> None:
         texts = [task.text for task in tasks]
         self.tasks = list(tasks)
-        self.base, self.tuned = base, tuned
-        self.base_vectors = base.encode(texts, "passage")
+        self.tuned = tuned
         self.tuned_vectors = tuned.encode(texts, "passage")
         clauses_of = [[text[a:b] for a, b in clauses(text)] or [text] for text in texts]
         self.clause_starts = np.cumsum([0, *map(len, clauses_of[:-1])])
@@ -88,7 +85,6 @@ class TaskIndex:
             part=np.maximum.reduceat(self._best_clause(parts), starts),
             titled=self.tuned.encode([with_title(passage) for passage in passages], progress=progress)
             @ self.tuned_vectors.T,
-            base=self.base.encode(texts, progress=progress) @ self.base_vectors.T,
             tfidf=self.tfidf.score(texts),
             bm25=self.bm25.score(texts),
             title=self._known(titles),
@@ -228,7 +224,6 @@ def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Liken
         "sentence": likeness.sentence, "sentence_gap": _gap(likeness.sentence),
         "part": likeness.part, "part_gap": _gap(likeness.part),
         "titled": likeness.titled, "titled_gap": _gap(likeness.titled), "titled_rank": _rank(likeness.titled),
-        "base": likeness.base, "base_gap": _gap(likeness.base),
         "tfidf": likeness.tfidf, "tfidf_gap": _gap(likeness.tfidf), "tfidf_rank": _rank(likeness.tfidf),
         "bm25": likeness.bm25, "bm25_gap": _gap(likeness.bm25), "bm25_rank": _rank(likeness.bm25),
         "title": likeness.title, "title_gap": _gap(likeness.title), "title_tfidf": likeness.title_tfidf,

@@ -20,7 +20,7 @@ from pipeline.errors import DataError
 from pipeline.matching import TaskMatcher
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.features import candidates, features
-from pipeline.matching.training import leave_notices_out, left_out_figures, load_scored
+from pipeline.matching.training import BACKGROUND, HELD, leave_notices_out, left_out_figures, load_scored
 from pipeline.records import Decision, Snapshot
 
 ALLOWED_FALL = 0.01
@@ -92,13 +92,14 @@ def refine_linker(
     decided = decision_rows(matcher, snapshot)
     if decided is None:
         raise DataError("库中还没有可用的审核意见。请先在工作簿或审核页面中审核，再训练。")
-    scored = load_scored(target / "held.npz")
+    scored = load_scored(target / HELD)
+    more = [item.rows for item in load_scored(target / BACKGROUND)] if (target / BACKGROUND).is_file() else []
     config = json.loads((target / "config.json").read_text(encoding="utf-8"))
     threshold, seed = config["threshold"], config["options"]["seed"]
     count = int((decided.grades >= 0).sum())
     progress(f"用 {count} 条意见重新训练判定，并在其他公文上核对")
-    before = left_out_figures(leave_notices_out(scored, seed), config["seen"], threshold)
-    after = left_out_figures(leave_notices_out(scored, seed, [decided]), config["seen"], threshold)
+    before = left_out_figures(leave_notices_out(scored, seed, more), config["seen"], threshold)
+    after = left_out_figures(leave_notices_out(scored, seed, [*more, decided]), config["seen"], threshold)
     for group, figures in before.items():
         fall = figures["link_f1"] - after[group]["link_f1"]
         if fall > ALLOWED_FALL:
@@ -107,7 +108,7 @@ def refine_linker(
                 "请检查审核意见是否有误，或待意见更多时再试。"
             )
     shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
-    cascade = Cascade.fit([*(item.rows for item in scored), decided], seed)
+    cascade = Cascade.fit([*(item.rows for item in scored), *more, decided], seed)
     cascade.to_disk(target / "decision.skops")
     config["decisions"] = {"notice": snapshot.notice.id, "rows": count, "before": before, "after": after}
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.classification import softmax
 from pipeline.classification.features import window
 from pipeline.classification.finetuning import SCALE, ClassifierTuning, Example, finetune
-from pipeline.encoding import Encoder
+from pipeline.encoding import Encoder, VectorCache
 from pipeline.encoding.adapters import AdapterOptions
 from pipeline.records import Label, Passage
 from pipeline.text import clauses, clean, sentences
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _TAIL = 60
 """Characters at the end of a passage that are read apart: plans stand there."""
 _GRAM_FEATURES, _TAIL_FEATURES = 2**15, 2**14
-_GRAM_WEIGHT, _VECTOR_WEIGHT = 0.15, 6.0
+_GRAM_WEIGHT = 0.15
 _NEVER = -8.0
 TUNING = ClassifierTuning(AdapterOptions(epochs=2, learning_rate=4e-4, rank=8, first_layer=6, max_tokens=200), runs=2)
 _STACK_REGULARISATION = 0.05
@@ -36,33 +36,30 @@ _LEAST = 0.02
 class StatusClassifier:
     """Two readers of a passage with equal votes, of the whole and of each sentence, weighed by a linear model.
 
-    The first reader is a logistic regression over character n-grams, those of the last clauses, and the sentence
-    vector; it also names the cue. The second is a linear head over the sentence model with an adapter of its own.
+    The first reader is a logistic regression over character n-grams and those of the last clauses; it also names the
+    cue. The second is a linear head over the sentence model with an adapter of its own.
     Sentences are read apart because a passage is as far as its least finished part, which may be half a line at the
     end of many results.
 
     Args:
-        encoder: the sentence model, without adapter.
         reader: the sentence model with the adapter of the second reader; None goes by the first alone.
         inverse_regularisation: C of the logistic regression.
     """
 
-    def __init__(self, encoder: Encoder, reader: Encoder | None = None, *, inverse_regularisation: float = 1.0) -> None:
-        self.encoder = encoder
+    def __init__(self, reader: Encoder | None = None, *, inverse_regularisation: float = 1.0) -> None:
         self.reader = reader
         self.inverse_regularisation = inverse_regularisation
         self.model: Any = None
-        self.centre: np.ndarray = np.zeros(0, np.float32)
         self.head: dict[str, np.ndarray] = {}
         self.stack: dict[str, np.ndarray] = {}
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt, to be saved; the constructor's arguments are not part of it."""
-        return {"model": self.model, "centre": self.centre, "head": self.head, "stack": self.stack}
+        return {"model": self.model, "head": self.head, "stack": self.stack}
 
     def restore(self, state: dict[str, Any]) -> StatusClassifier:
         """Take what state returned."""
-        self.model, self.centre, self.head, self.stack = (state[name] for name in ("model", "centre", "head", "stack"))
+        self.model, self.head, self.stack = (state[name] for name in ("model", "head", "stack"))
         return self
 
     def _grams(self, texts: Sequence[str]) -> Any:
@@ -76,19 +73,17 @@ class StatusClassifier:
         return grams.transform(plain) * _GRAM_WEIGHT
 
     def _matrix(self, texts: Sequence[str]) -> Any:
-        from scipy.sparse import csr_matrix, hstack
+        from scipy.sparse import hstack
         from sklearn.feature_extraction.text import HashingVectorizer
 
         tail = HashingVectorizer(analyzer="char", ngram_range=(1, 4), n_features=_TAIL_FEATURES, alternate_sign=False)
         ends = tail.transform([_NUMBER.sub("0", text)[-_TAIL:] for text in texts])
-        vectors = csr_matrix((self.encoder.encode(texts) - self.centre) * _VECTOR_WEIGHT)
-        return hstack([self._grams(texts), ends, vectors]).tocsr()
+        return hstack([self._grams(texts), ends]).tocsr()
 
     def fit(self, texts: Sequence[str], status: Sequence[str]) -> StatusClassifier:
         """Learn from cleaned texts and their statuses."""
         from sklearn.linear_model import LogisticRegression
 
-        self.centre = self.encoder.encode(texts).mean(0)
         self.model = LogisticRegression(C=self.inverse_regularisation, max_iter=1000)
         self.model.fit(self._matrix(texts), list(status))
         return self
@@ -101,7 +96,7 @@ class StatusClassifier:
         heads, centre = finetune(examples, (), {"status": CLASSES}, folder, TUNING, progress)
         weights, bias = heads["status"]
         self.head = {"weights": weights, "bias": bias, "centre": centre}
-        self.reader = Encoder(self.encoder.model, adapter=str(folder))
+        self.reader = Encoder(adapter=str(folder), cache=VectorCache())
         return self
 
     def fit_stack(self, texts: Sequence[str], status: Sequence[str]) -> StatusClassifier:

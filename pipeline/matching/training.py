@@ -3,13 +3,15 @@
 The decision must be learnt from scores of passages that adapter and cross-encoder have not seen, or it would trust
 them too much. So the documents that the corpus marks as held are kept from both, which then score them; among them are
 whole notices (tasks never seen) and further documents of notices that they have seen. The decision and the weights
-of the status learn from these scores.
+of the status learn from these scores. Real paragraphs that carry out nothing, where there are any at hand, teach the
+decision as well: what is written for the corpus has less variety than what offices file.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
-from pipeline.errors import ModelNotFoundError
+from pipeline.errors import DataError, ModelNotFoundError
+from pipeline.matching import VERSION
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, clean_passage, read_labelled, read_tasks
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, train_cross_encoder
@@ -28,9 +31,14 @@ from pipeline.matching.finetuning import FinetuningOptions, finetune, nearest_ta
 from pipeline.matching.scores import Answer, score_links
 from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import save_model
-from pipeline.records import Passage, Task
+from pipeline.records import Passage, Task, read_jsonl
 
 Progress = Callable[[str], None]
+
+BACKGROUND_DOCUMENTS, BACKGROUND_PARAGRAPHS = 6, 5
+"""Documents a notice, and paragraphs of each, that teach the decision what is none of its business."""
+HELD, BACKGROUND = "held.npz", "background.npz"
+"""Files of what the decision was learnt from."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,12 @@ def score_notice(
     notice: str,
     tasks: Sequence[Task],
     examples: Sequence[LabelledPassage],
-    base: Encoder,
     tuned: Encoder,
     cross: CrossEncoder,
     count: int = 10,
 ) -> Scored:
     """Return the scored candidates of labelled passages of one notice."""
-    index = TaskIndex(tasks, base, tuned)
+    index = TaskIndex(tasks, tuned)
     passages = [example.passage for example in examples]
     likeness = index.compare(passages)
     chosen = candidates(likeness, min(count, len(tasks)))
@@ -76,6 +83,37 @@ def score_notice(
     pairs = [(passage, tasks[k]) for passage, row in zip(passages, chosen, strict=True) for k in row]
     read = cross.score(pairs).reshape(*chosen.shape, -1)
     return Scored(notice, list(examples), Rows(values, read, grades), numbers)
+
+
+def draw_background(path: str | Path, notices: Iterable[str], seed: int = 0) -> dict[str, list[LabelledPassage]]:
+    """Return for each notice some paragraphs of others' documents, which carry out none of its tasks.
+
+    Args:
+        path: JSONL, a paragraph a line: "doc" (title of its document) and "text", in the order of the documents.
+        notices: each gets paragraphs of documents of its own, as long as there are any left.
+        seed: of the draw.
+
+    Raises:
+        DataError: a line has no doc or no text.
+    """
+    documents: dict[str, list[str]] = {}
+    for number, row in enumerate(read_jsonl(path), 1):
+        if not (isinstance(row.get("doc"), str) and isinstance(row.get("text"), str)):
+            raise DataError(f"{path}：第{number}行没有 doc 或 text。每行应为一个段落：doc 为文件标题，text 为正文。")
+        documents.setdefault(row["doc"], []).append(row["text"])
+    titles = sorted(documents)
+    random.Random(seed).shuffle(titles)
+    drawn: dict[str, list[LabelledPassage]] = {}
+    for notice in notices:
+        taken, titles = titles[:BACKGROUND_DOCUMENTS], titles[BACKGROUND_DOCUMENTS:]
+        drawn[notice] = []
+        for title in taken:
+            first = max(0, len(documents[title]) - BACKGROUND_PARAGRAPHS) // 2
+            drawn[notice] += [
+                LabelledPassage(clean_passage(Passage(f"{title}#{k}", title, text, title=title)), notice, {}, "none")
+                for k, text in enumerate(documents[title][first : first + BACKGROUND_PARAGRAPHS])
+            ]
+    return drawn
 
 
 Judged = tuple[Scored, np.ndarray]
@@ -186,6 +224,7 @@ def train_linker(
     options: FinetuningOptions = FinetuningOptions(),
     cross_options: CrossOptions = CrossOptions(),
     model: str = "",
+    background: str | Path = "",
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
     """Train the whole linker from a corpus, write it to a folder and return its description.
@@ -198,7 +237,11 @@ def train_linker(
         options: of the fine-tuning.
         cross_options: of the cross-encoder.
         model: the sentence model; "" is the default one.
+        background: JSONL of real paragraphs that carry out nothing, as draw_background reads it; "" for none.
         progress: called with a line now and then.
+
+    Raises:
+        DataError: a line of the background cannot be read.
     """
     target = Path(folder) if folder else models_folder() / "linker"
     scratch = target.with_name(target.name + ".training")
@@ -207,12 +250,13 @@ def train_linker(
     base = Encoder(model, cache=VectorCache(scratch / "vectors.sqlite"))
     shown = [example for example in examples if not example.held]
     progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(examples) - len(shown)} 个留给判定")
+    alien = draw_background(background, notices, options.seed) if background else {}
     adapter, crossed = scratch / "adapter", scratch / "cross"
     if not (adapter / "done").exists():
         progress("微调句向量模型")
         finetune(base, notices, shown, adapter, options, progress)
         (adapter / "done").touch()
-    tuned = Encoder(model, adapter=str(adapter))
+    tuned = Encoder(model, adapter=str(adapter), cache=base.cache)
     if not (crossed / "done").exists():
         progress("训练交叉编码器")
         near = nearest_tasks(tuned, notices, shown)
@@ -220,29 +264,34 @@ def train_linker(
         (crossed / "done").touch()
     progress("训练进展状态")
     held = [example for example in examples if example.held]
-    status = StatusClassifier(base).fit([e.passage.text for e in shown], [e.status for e in shown])
+    status = StatusClassifier().fit([e.passage.text for e in shown], [e.status for e in shown])
     status.fit_reader([e.passage.text for e in shown], [e.status for e in shown], scratch / "status", progress)
     status.fit_stack([e.passage.text for e in held], [e.status for e in held])
     progress("训练判定")
     cross = CrossEncoder(crossed, model, cross_options)
     scored = [
-        score_notice(notice, tasks, group, base, tuned, cross)
+        score_notice(notice, tasks, group, tuned, cross)
         for notice, tasks in notices.items()
         if (group := [example for example in held if example.notice == notice])
     ]
+    others = [score_notice(notice, notices[notice], group, tuned, cross) for notice, group in alien.items() if group]
+    more = [item.rows for item in others]
     known = sorted({example.notice for example in shown})
     if target.exists():
         shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
     for name in ("adapter", "cross", "status"):
         shutil.copytree(scratch / name, target / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
-    cascade = Cascade.fit([item.rows for item in scored], options.seed)
+    cascade = Cascade.fit([*(item.rows for item in scored), *more], options.seed)
     cascade.to_disk(target / "decision.skops")
-    save_scored(scored, target / "held.npz")
+    save_scored(scored, target / HELD)
+    (target / BACKGROUND).unlink(missing_ok=True)
+    if others:
+        save_scored(others, target / BACKGROUND)
     save_model(status.state(), target / "status.skops")
-    judged = leave_notices_out(scored, options.seed)
+    judged = leave_notices_out(scored, options.seed, more)
     threshold = choose_threshold(judged)
     config = {
-        "version": 2,
+        "version": VERSION,
         "threshold": threshold,
         "measured": left_out_figures(judged, known, threshold),
         "seen": known,
@@ -252,6 +301,7 @@ def train_linker(
         "cross_options": dataclasses.asdict(cross_options),
         "passages": len(examples),
         "held": len(held),
+        "background": sum(len(item.examples) for item in others),
         "notices": sorted(notices),
     }
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
