@@ -97,16 +97,18 @@ class Cascade:
             seed: of the boosting.
             folds: parts that the notices are dealt into.
         """
-        heard = []
+        first_heard: list[tuple[Rows, np.ndarray]] = []
         parts = min(folds, len(rows))
         for fold in range(parts):
             others = [item for place, item in enumerate(rows) if place % parts != fold] or list(rows)
             judge = _fit(*_first_rows(others), seed)
-            heard += [
-                _second_rows(item, _grades(judge, item.values))
-                for place, item in enumerate(rows)
-                if place % parts == fold
+            first_heard += [
+                (item, _grades(judge, item.values)) for place, item in enumerate(rows) if place % parts == fold
             ]
+        heard = [_second_rows(item, first, find_unclear(first)) for item, first in first_heard]
+        if len(set(np.concatenate([grades for _, grades in heard]).tolist())) < 2:
+            # So few examples that the first is sure of nearly all of them: the second learns from the clear as well.
+            heard = [_second_rows(item, first, _likely(first)) for item, first in first_heard]
         second = _fit(np.concatenate([values for values, _ in heard]), np.concatenate([g for _, g in heard]), seed)
         return cls(_fit(*_first_rows(rows), seed), second)
 
@@ -116,12 +118,16 @@ def find_unclear(first: np.ndarray) -> np.ndarray:
 
     Reading the clear ones as well changes no figure on held passages, and costs a third more.
     """
-    near = first[:, :, 1:].sum(2)
-    sure = (first[:, :, 2] >= SURE) | (near <= 1 - SURE)
-    likely = first[:, :, 2] + 0.5 * first[:, :, 1]
-    rank = np.argsort(np.argsort(-likely, axis=1, kind="stable"), axis=1)
-    unclear: np.ndarray = ((rank == 0) | ((rank < MOST) & (near >= FLOOR))) & ~sure.all(1)[:, None]
+    sure = (first[:, :, 2] >= SURE) | (first[:, :, 1:].sum(2) <= 1 - SURE)
+    unclear: np.ndarray = _likely(first) & ~sure.all(1)[:, None]
     return unclear
+
+
+def _likely(first: np.ndarray) -> np.ndarray:
+    """Return which candidates are worth reading: the likeliest of each passage, and others not ruled out."""
+    rank = np.argsort(np.argsort(-(first[:, :, 2] + 0.5 * first[:, :, 1]), axis=1, kind="stable"), axis=1)
+    likely: np.ndarray = (rank == 0) | ((rank < MOST) & (first[:, :, 1:].sum(2) >= FLOOR))
+    return likely
 
 
 def _first_rows(rows: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
@@ -133,9 +139,8 @@ def _first_rows(rows: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _second_rows(item: Rows, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _second_rows(item: Rows, first: np.ndarray, unclear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the second decision sees of the candidates that are read closely, and their grades."""
-    unclear = find_unclear(first)
     known = unclear & (item.grades >= 0)
     values = _second_features(first, item.cross, unclear)[known]
     return np.repeat(values, item.weight, axis=0), np.repeat(item.grades[known], item.weight)
