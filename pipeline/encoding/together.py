@@ -33,6 +33,12 @@ def encode_together(
 
     Raises:
         ModelNotFoundError: a model cannot be loaded.
+
+    Example:
+        >>> linker = Encoder(adapter="models/linker/adapter", cache=VectorCache())       # doctest: +SKIP
+        >>> encode_together([linker, Encoder(cache=VectorCache())], ["细则已印发。"])      # doctest: +SKIP
+        >>> linker.encode(["细则已印发。"]).shape  # nothing is left to compute           # doctest: +SKIP
+        (1, 384)
     """
     caches = {encoder.fingerprint(): (encoder, encoder.cache) for encoder in encoders if encoder.cache}
     known = [(encoder, cache, encoder.keys(texts, kind)) for encoder, cache in caches.values()]
