@@ -241,6 +241,16 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _SENTENCE.finditer(text) if match.group().strip()]
 
 
+def split_sentences(text: str) -> list[str]:
+    """Return the sentences of a text; the text itself where there are none, so that there is always one.
+
+    Example:
+        >>> split_sentences("甲成立。乙在建。")
+        ['甲成立。', '乙在建。']
+    """
+    return [text[start:end] for start, end in sentences(text)] or [text]
+
+
 def clauses(text: str) -> list[tuple[int, int]]:
     """Return the spans of the clauses (to any pause) of a text."""
     return [match.span() for match in _CLAUSE.finditer(text) if match.group().strip()]

@@ -71,14 +71,13 @@ def test_encoding_together_gives_the_vectors_that_each_gives_alone(monkeypatch):
     texts = ["一家外资医院获批设立。", "全年新建公路300公里，" * 20, "", "一家外资医院获批设立。"]
     cache, run = VectorCache(), []
     encoders = [Encoder(adapter=adapter, batch_size=2, cache=cache) for adapter in adapters]
-    layers = together._layers
     monkeypatch.setattr(
         together, "_upper", lambda found, *rest, upper=together._upper: run.append(len(found)) or upper(found, *rest)
     )
     encode_together([*encoders, Encoder()], texts)
     # Half of the twelve layers are the same in all three; two batches.
     assert run == [6] * 4
-    assert len(layers(encoders[0].load())) == 12
+    assert len(together._layers(encoders[0].load())) == 12
     for adapter, encoder in zip(adapters, encoders, strict=True):
         assert all(key in cache._memory for key in encoder.keys(texts, "query").values())
         likeness = (encoder.encode(texts) * Encoder(adapter=adapter).encode(texts)).sum(1)
@@ -89,7 +88,7 @@ def test_encoding_together_gives_the_vectors_that_each_gives_alone(monkeypatch):
 
 
 @pytest.mark.slow
-def test_models_without_common_layers_encode_for_themselves(monkeypatch):
+def test_models_without_common_layers_encode_for_themselves():
     import torch
 
     first, second = (Encoder(adapter=a, cache=VectorCache()) for a in ("", str(models_folder() / "linker" / "adapter")))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 __all__ = [
+    "BATCH_SIZE",
     "DEFAULT_MODEL",
     "Encoder",
     "VectorCache",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "e5-small-zh"
+BATCH_SIZE = 16
+"""Texts that go through a model at a time: with more, their states outgrow the processor's cache."""
 
 
 def models_folder() -> Path:
@@ -118,7 +121,7 @@ class Encoder:
     """
 
     def __init__(
-        self, model: str = "", *, adapter: str = "", batch_size: int = 16, cache: VectorCache | None = None
+        self, model: str = "", *, adapter: str = "", batch_size: int = BATCH_SIZE, cache: VectorCache | None = None
     ) -> None:
         self.model = model
         self.adapter = adapter

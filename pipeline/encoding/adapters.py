@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.encoding import DEFAULT_MODEL, Encoder, precision
+from pipeline.encoding import BATCH_SIZE, DEFAULT_MODEL, Encoder, precision
 
 if TYPE_CHECKING:
     import torch
 
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_TOGETHER = 16
-"""Texts that go through the layers at a time."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,8 @@ class SplitModel:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         found: dict[int, torch.Tensor] = {}
         with torch.no_grad(), precision():
-            for start in range(0, len(order), _TOGETHER):
-                part = order[start : start + _TOGETHER]
+            for start in range(0, len(order), BATCH_SIZE):
+                part = order[start : start + BATCH_SIZE]
                 batch = tokenizer(
                     [before + texts[i] for i in part],
                     padding=True,
@@ -157,8 +155,8 @@ class SplitModel:
         # Texts of like length go through together: padding costs as much as text.
         order = sorted(range(len(hidden)), key=lambda i: len(hidden[i]))
         pooled = []
-        for start in range(0, len(order), _TOGETHER):
-            states, mask = self.upper([hidden[i] for i in order[start : start + _TOGETHER]])
+        for start in range(0, len(order), BATCH_SIZE):
+            states, mask = self.upper([hidden[i] for i in order[start : start + BATCH_SIZE]])
             pooled.append((states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True))
         back = torch.argsort(torch.tensor(order))
         return torch.nn.functional.normalize(torch.cat(pooled)[back], dim=-1)

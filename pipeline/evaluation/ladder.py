@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.encoding import Encoder, VectorCache
+from pipeline.encoding import Encoder
 from pipeline.matching import TaskMatcher
 from pipeline.matching.corpus import LabelledPassage, clean_passage
 from pipeline.matching.finetuning import with_title
@@ -128,7 +128,7 @@ def climb(
     methods: dict[str, Scorer] = {
         TFIDF: _lexical(CharacterTfidf),
         "BM25, jieba words": _lexical(WordBM25),
-        "e5-small-zh, cosine": _cosine(Encoder(matcher.tuned.model, cache=VectorCache())),
+        "e5-small-zh, cosine": _cosine(Encoder(matcher.tuned.model)),
         "fine-tuned, cosine": _cosine(matcher.tuned),
         "fine-tuned with title, cosine": _cosine(matcher.tuned, titled=True),
         "+ cross-encoder over the best five": _crossed(matcher),

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.inventory.lexicon import cues, firm_words, units
 from pipeline.records import Passage
-from pipeline.text import clean, compact, normalise, sentences
+from pipeline.text import clean, compact, normalise, sentences, split_sentences
 
 PARTS = {"background": "背景", "practice": "主要做法", "results": "成效", "next": "下一步"}
 
@@ -97,7 +97,7 @@ def parts(passages: Sequence[Passage]) -> dict[str, list[tuple[str, str]]]:
     for index, passage in enumerate(passages):
         part = next((p for h in reversed(passage.heading) if (p := part_of_heading(h))), "")
         text = clean(passage.text)
-        spans = [text[a:b] for a, b in sentences(text)] or [text]
+        spans = split_sentences(text)
         if not part:
             part = _part_by_words(text, index, count, reached)
             reached = max(reached, order.index(part))

@@ -21,7 +21,7 @@ from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import folder_mark, load_model
 from pipeline.records import Label, Link, Passage, Task
 from pipeline.settings import Settings
-from pipeline.text import sentences
+from pipeline.text import split_sentences
 
 __all__ = ["Prediction", "TaskMatcher"]
 
@@ -134,7 +134,7 @@ class TaskMatcher:
         plain = [clean_passage(passage) for passage in passages]
         tasks = self.index.tasks
         texts = [passage.text for passage in plain]
-        parts = [text[start:end] for text in texts for start, end in sentences(text)]
+        parts = [sentence for text in texts for sentence in split_sentences(text)]
         readers = [self.tuned, *filter(None, [self.status.reader])]
         encode_together(readers, [*texts, *parts], progress=progress)
         likeness = self.index.compare(plain, progress)

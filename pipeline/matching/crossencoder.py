@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.encoding import BATCH_SIZE
 from pipeline.encoding.adapters import AdapterOptions, AdapterTraining, SplitModel
 from pipeline.errors import ModelNotFoundError
 from pipeline.matching.corpus import LabelledPassage
@@ -32,8 +33,6 @@ GRADES = 3
 """Grades 0 (no), 1 (related), 2 (carries out)."""
 _PORTION = 512
 """Pairs whose passages are held in memory at a time."""
-_TOGETHER = 16
-"""Pairs that go through the upper layers at a time."""
 _FILE = "head.safetensors"
 _BIAS = -3.0
 """Added to the attention between passage and task: at 0 each drowns in the other before anything is learnt."""
@@ -109,8 +108,8 @@ class CrossEncoder:
             passages = _lower(split, [with_title(pairs[i][0]) for i in rows], "query")
             # Pairs of like length go through together: padding costs as much as text.
             places = sorted(range(len(rows)), key=lambda at: len(passages[at]) + len(tasks[rows[at]]))
-            for at in range(0, len(places), _TOGETHER):
-                part = places[at : at + _TOGETHER]
+            for at in range(0, len(places), BATCH_SIZE):
+                part = places[at : at + BATCH_SIZE]
                 with torch.no_grad():
                     logits = head(split, [passages[k] for k in part], [tasks[rows[k]] for k in part])
                 grades[[rows[k] for k in part]] = torch.log_softmax(logits, -1).numpy()

@@ -17,7 +17,7 @@ from pipeline.encoding import Encoder
 from pipeline.matching.finetuning import with_title
 from pipeline.matching.lexical import CharacterTfidf, WordBM25
 from pipeline.records import Passage, Task
-from pipeline.text import clauses, compact, sentences
+from pipeline.text import clauses, compact, split_sentences
 
 Progress = Callable[[int, int], None]
 
@@ -75,7 +75,7 @@ class TaskIndex:
         titles = [passage.title for passage in passages]
         headings = [passage.heading[-1] if passage.heading else "" for passage in passages]
         vectors = self.tuned.encode(texts, progress=progress)
-        sentences_of = [[text[a:b] for a, b in sentences(text)] or [text] for text in texts]
+        sentences_of = [split_sentences(text) for text in texts]
         starts = np.cumsum([0, *map(len, sentences_of[:-1])])
         parts = self.tuned.encode([sentence for group in sentences_of for sentence in group], progress=progress)
         return Likeness(

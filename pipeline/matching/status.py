@@ -15,7 +15,7 @@ from pipeline.classification.finetuning import SCALE, ClassifierTuning, Example,
 from pipeline.encoding import Encoder, VectorCache
 from pipeline.encoding.adapters import AdapterOptions
 from pipeline.records import Label, Passage
-from pipeline.text import clauses, clean, sentences
+from pipeline.text import clauses, clean, split_sentences
 
 CLASSES = ("done", "ongoing", "planned", "none")
 LABELLER = "status"
@@ -132,7 +132,7 @@ class StatusClassifier:
 
     def _view(self, texts: Sequence[str]) -> np.ndarray:
         """What the stack weighs: log-odds of the whole, and of its sentences the highest, the last and the mean."""
-        parts = [[text[start:end] for start, end in sentences(text)] or [text] for text in texts]
+        parts = [split_sentences(text) for text in texts]
         starts = np.cumsum([0, *map(len, parts)])
         chances = softmax(self._logits([sentence for group in parts for sentence in group]))
         highest = np.maximum.reduceat(chances, starts[:-1])
