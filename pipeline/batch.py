@@ -22,7 +22,7 @@ from pipeline.errors import ExtractionError, ReadError
 from pipeline.extraction import extract_notice, extract_passages
 from pipeline.inventory import export
 from pipeline.matching import Prediction, TaskMatcher
-from pipeline.readers import find_files
+from pipeline.readers import STDIN, STDIN_NAME, find_files
 from pipeline.readers.worker import read_bounded, read_many
 from pipeline.records import Document, Notice, Passage, Problem, Snapshot
 from pipeline.settings import Settings
@@ -38,10 +38,13 @@ class RunResult:
 
     notice: Notice
     snapshot: Snapshot
-    files: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, Path | str] = field(default_factory=dict)
+    """By name; the store is an address where it is no file."""
     new: int = 0
     known: int = 0
     failed: int = 0
+    elsewhere: int = 0
+    """Documents of earlier runs that lie outside what this run was given; they still count."""
     seconds: float = 0.0
 
 
@@ -158,6 +161,13 @@ def predict_documents(
     yield from flush()
 
 
+def _lies_in(path: str, inputs: Iterable[str]) -> bool:
+    """Tell whether a document came from one of the inputs: from that file, or from a file in that folder."""
+    place = Path(path).absolute()
+    places = {place, *place.parents}
+    return any(path == STDIN_NAME if given == STDIN else Path(given).absolute() in places for given in inputs)
+
+
 def run(
     inputs: Sequence[str],
     notice_path: str,
@@ -170,6 +180,9 @@ def run(
     progress: Progress = lambda message: None,
 ) -> RunResult:
     """Do everything: read the notice and the documents, classify, link, keep, and write all files.
+
+    Documents of earlier runs stay, unless they came from a file or folder that is given again and are there no more;
+    one whose file cannot be read this time stays as it was.
 
     Args:
         inputs: files and folders of reports, JSONL of documents, "-" for standard input.
@@ -220,7 +233,11 @@ def run(
         links = [link for prediction in predictions for link in (*prediction.links, *prediction.related)]
         status = [prediction.status for prediction in predictions]
         keep.save_document(notice.id, document, passages, links, status, document.problems, mark)
-    keep.forget_documents(notice.id, [identity for identity in known if identity not in present])
+    unseen = {identity: path for identity, path in keep.document_paths(notice.id).items() if identity not in present}
+    unread = {problem.file for problem in problems if problem.kind == "read"}
+    gone = [identity for identity, path in unseen.items() if _lies_in(path, inputs) and path not in unread]
+    keep.forget_documents(notice.id, gone)
+    result.elsewhere = sum(not _lies_in(path, inputs) for path in unseen.values())
     keep.save_problems(notice.id, problems)
     facts = (
         *((name, str(value)) for name, value in dataclasses.asdict(settings).items()),
@@ -229,7 +246,7 @@ def run(
         ("sentence model", Path(model_folder(settings.model)).name),
     )
     result.snapshot = keep.snapshot(notice.id, today or datetime.date.today().isoformat(), facts)
-    result.files = export(result.snapshot, folder, settings=settings, progress=progress)
-    result.files["store"] = folder / "shidian.sqlite"
+    result.files |= export(result.snapshot, folder, settings=settings, progress=progress)
+    result.files["store"] = keep.name if "://" in keep.name else Path(keep.name)
     result.seconds = time.monotonic() - started
     return result

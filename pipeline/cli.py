@@ -223,6 +223,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     print(f"案例：{count['cases']} 个；问题清单 {count['problems']} 条")
     print(f"文件：新读 {result.new}，未变 {result.known}，未能读取 {result.failed}；用时 {result.seconds:.0f} 秒")
+    if result.elsewhere:
+        print(f"另有 {result.elsewhere} 份以前读入、不在本次所给文件夹中的文档，照常计入")
     for name, path in result.files.items():
         print(f"  {name:<10} {path}")
     if result.failed:
@@ -426,7 +428,8 @@ def _parser() -> argparse.ArgumentParser:
     run = command(
         "run", _run, "从头到尾：读文件、分类、关联，写出数据库、清单、台账和报告",
         "  shidian run 来文/ 补充.pdf --notice 通知.pdf --out outputs/\n"
-        "  shidian run 段落.jsonl --notice 通知.txt --date 2023-12-31",
+        "  shidian run 段落.jsonl --notice 通知.txt --date 2023-12-31\n"
+        "只读新增或有变化的文件；以前读入的文档照常计入，从所给文件夹中删去的除外。",
     )  # fmt: skip
     run.add_argument("inputs", nargs="+", metavar="INPUT", help="文件、文件夹、JSONL，或 - 表示标准输入")
     run.add_argument("--notice", required=True, help="公文文件")

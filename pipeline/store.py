@@ -354,6 +354,16 @@ class Store:
         with self._begin() as connection:
             return {row.id: row.signature for row in connection.execute(query)}
 
+    def document_paths(self, notice_id: str) -> dict[str, str]:
+        """Return where each document that is present was read from, by its id."""
+        query = (
+            sa.select(_documents.c.id, _documents.c.path)
+            .where(_documents.c.notice_id == notice_id, _documents.c.absent.is_(False))
+            .order_by(_documents.c.id)
+        )
+        with self._begin() as connection:
+            return {row.id: row.path for row in connection.execute(query)}
+
     def forget_documents(self, notice_id: str, document_ids: Iterable[str]) -> None:
         """Mark documents as absent: they no longer count, but what a person decided on them stays."""
         with self._begin() as connection:
@@ -363,18 +373,6 @@ class Store:
                     .where(_documents.c.notice_id == notice_id, _documents.c.id == document_id)
                     .values(absent=True)
                 )
-
-    def restore_documents(self, notice_id: str, document_ids: Iterable[str]) -> dict[str, str]:
-        """Count documents again that were absent, and return the signature of each that was kept."""
-        found: dict[str, str] = {}
-        with self._begin() as connection:
-            for document_id in document_ids:
-                here = (_documents.c.notice_id == notice_id, _documents.c.id == document_id)
-                signature = connection.execute(sa.select(_documents.c.signature).where(*here)).scalar()
-                if signature is not None:
-                    connection.execute(_documents.update().where(*here).values(absent=False))
-                    found[document_id] = signature
-        return found
 
     # What persons say: only ever added.
 

@@ -245,6 +245,26 @@ def test_a_second_run_reads_nothing_again_and_changes_nothing(outputs):
 
 
 @pytest.mark.slow
+def test_another_folder_adds_and_a_deleted_file_goes(tmp_path):
+    """Each quarter comes in a folder of its own: the earlier ones still count."""
+    first, second, out = tmp_path / "一季度", tmp_path / "二季度", tmp_path / "out"
+    first.mkdir()
+    second.mkdir()
+    (first / "甲.txt").write_text("甲报告\n\n已设立绿色金融服务平台，累计办理贷款12笔。\n", encoding="utf-8")
+    (first / "乙.txt").write_text("乙报告\n\n已出台数据安全管理办法，覆盖3个区县。\n", encoding="utf-8")
+    (second / "丙.txt").write_text("丙报告\n\n已开通国际货运航线2条，通关时间压缩一半。\n", encoding="utf-8")
+    shidian("run", first, "--notice", NOTICE, "--out", out)
+    said, _ = shidian("run", second, "--notice", NOTICE, "--out", out)
+    assert "3 份文档" in said
+    assert "另有 2 份" in said
+    (first / "乙.txt").unlink()
+    said, _ = shidian("run", first, "--notice", NOTICE, "--out", out)
+    assert "2 份文档" in said
+    assert "新读 0，未变 1" in said
+    assert "另有 1 份" in said
+
+
+@pytest.mark.slow
 def test_nothing_reaches_the_network(tmp_path):
     """The main job runs with every socket refused."""
     code = (

@@ -16,6 +16,7 @@ from pipeline.matching.features import NAMES, TaskIndex, candidates, features
 from pipeline.matching.lexical import CharacterTfidf, WordBM25
 from pipeline.matching.status import CLASSES, StatusClassifier
 from pipeline.matching.training import score_notice
+from pipeline.persistence import save_model
 from pipeline.records import Passage, Task
 
 TASKS = [
@@ -219,6 +220,17 @@ def test_a_missing_linker_and_one_of_another_version_are_named(tmp_path):
     (tmp_path / "config.json").write_text('{"version": 2}', encoding="utf-8")
     with pytest.raises(ModelNotFoundError, match=r"版本不符.*shidian train linker"):
         TaskMatcher.from_disk(tmp_path)
+
+
+def test_a_model_file_that_would_run_code_or_is_damaged_is_refused(tmp_path):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    save_model({"first": CountVectorizer(analyzer=eval)}, tmp_path / "decision.skops")
+    with pytest.raises(ModelNotFoundError, match="不受信任"):
+        Cascade.from_disk(tmp_path / "decision.skops")
+    (tmp_path / "decision.skops").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(ModelNotFoundError, match="损坏"):
+        Cascade.from_disk(tmp_path / "decision.skops")
 
 
 def test_background_is_dealt_to_notices_by_document(tmp_path):

@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 
 __all__ = ["READABLE", "find_files", "load_documents", "read_document", "read_documents"]
 
-STDIN = "-"
+STDIN, STDIN_NAME = "-", "标准输入"
 _SKIPPED = re.compile(
     r"^(?:~\$|\.~|\.|~WRL)|\.(?:tmp|temp|bak|lock|crdownload|part)$|^(?:Thumbs\.db|desktop\.ini)$", re.I
 )
@@ -135,8 +135,8 @@ def load_documents(path: str | Path, settings: Settings | None = None) -> Iterat
     if name == STDIN:
         data = sys.stdin.buffer.read(settings.max_bytes + 1)
         if len(data) > settings.max_bytes:
-            raise LimitError("标准输入", "内容过大", advice="请改用文件，或调大 max_bytes")
-        name = "标准输入"
+            raise LimitError(STDIN_NAME, "内容过大", advice="请改用文件，或调大 max_bytes")
+        name = STDIN_NAME
     else:
         data = _bytes_of(name, settings)
     kind = detect_format(name, data, settings)
