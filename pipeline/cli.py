@@ -38,8 +38,27 @@ def _say(message: str) -> None:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     settings = Settings.from_toml(arguments.settings) if arguments.settings else Settings()
-    given = {name: value for name in ("model", "candidates") if (value := getattr(arguments, name, None)) is not None}
-    return dataclasses.replace(settings, **given)
+    model = getattr(arguments, "model", None)
+    return settings if model is None else dataclasses.replace(settings, model=model)
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"“{text}”应为 {least} 到 {most} 的整数")
+        return int(text)
+
+    return number
+
+
+def _day(text: str) -> str:
+    """Return an ISO date as it is compared and shown everywhere, "" for none."""
+    import datetime
+
+    try:
+        return datetime.date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{text}”不是日期，请写成 2024-01-31 的样子") from None
 
 
 def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
@@ -66,6 +85,7 @@ def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
 def _tasks(arguments: argparse.Namespace) -> int:
     from pipeline.batch import load_notice
     from pipeline.inventory.task_table import fact_records, write_task_csv, write_task_workbook
+    from pipeline.inventory.view import shown_numbers
     from pipeline.records import to_dict, write_jsonl
 
     settings = _settings(arguments)
@@ -85,10 +105,11 @@ def _tasks(arguments: argparse.Namespace) -> int:
     elif arguments.format == "jsonl":
         write_jsonl((to_dict(task) for task in notice.tasks), sys.stdout)
     elif arguments.format == "table":
+        numbers = shown_numbers(notice.tasks)
         rows = [("序号", "章节", "任务", "牵头单位", "配合单位", "页")]
         rows += [
             (
-                str(task.no), task.section or task.part, task.text, "、".join(task.lead_units),
+                str(numbers[task.id]), task.section or task.part, task.text, "、".join(task.lead_units),
                 "、".join(task.coop_units), str(task.source.page or "") if task.source else "",
             )
             for task in notice.tasks
@@ -114,7 +135,9 @@ def _classify(arguments: argparse.Namespace) -> int:
     from pipeline.classification import SCHEMES, TaskClassifier
     from pipeline.records import read_jsonl
 
-    rows = list(read_jsonl(sys.stdin if arguments.tasks == "-" else _existing(arguments.tasks), arguments.tasks))
+    # Bytes: what a console of Windows pipes need not be UTF-8.
+    source = sys.stdin.buffer.read() if arguments.tasks == "-" else _existing(arguments.tasks)
+    rows = list(read_jsonl(source, arguments.tasks))
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("text"), str):
             raise DataError(f'{arguments.tasks} 第{number}条没有 text 字段。每行应为 {{"id": …, "text": …}}。')
@@ -139,12 +162,12 @@ def _existing(path: str) -> str:
 
 
 def _match(arguments: argparse.Namespace) -> int:
-    from pipeline.batch import load_notice, predict_documents
+    from pipeline.batch import KnownDocument, load_notice, predict_documents
     from pipeline.inventory.findings import figures
     from pipeline.matching import TaskMatcher
-    from pipeline.records import Problem
+    from pipeline.records import Problem, to_dict
 
-    settings = dataclasses.replace(_settings(arguments), candidates=max(arguments.top, 10))
+    settings = _settings(arguments)
     notice = load_notice(arguments.notice, settings, _say)
     matcher = TaskMatcher.from_disk(arguments.linker, settings=settings).fit(notice.tasks)
     numbers = {task.id: task.no for task in notice.tasks}
@@ -154,6 +177,8 @@ def _match(arguments: argparse.Namespace) -> int:
             failed += item.kind == "read"
             _say(item.message)
             continue
+        if isinstance(item, KnownDocument):
+            continue
         for prediction in item[2]:
             out: dict[str, Any] = {
                 "pid": prediction.passage.id,
@@ -161,17 +186,7 @@ def _match(arguments: argparse.Namespace) -> int:
                     {"task": task.no, "score": score} for task, score in prediction.candidates[: arguments.top]
                 ],
                 "links": [
-                    {
-                        "task": numbers[link.task],
-                        "probability": link.probability,
-                        "evidence": {
-                            "text": link.evidence.text,
-                            "start": link.evidence.start,
-                            "end": link.evidence.end,
-                            "why": link.evidence.why,
-                            "task_parts": list(link.evidence.task_parts),
-                        },
-                    }
+                    {"task": numbers[link.task], "probability": link.probability, "evidence": to_dict(link.evidence)}
                     for link in prediction.links
                 ],
                 "related": [
@@ -198,22 +213,17 @@ def _match(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from pipeline.batch import run
 
+    settings = _settings(arguments)
     result = run(
-        arguments.inputs,
-        arguments.notice,
-        arguments.out,
-        _settings(arguments),
-        store=arguments.store,
-        workers=arguments.workers,
-        today=arguments.date,
-        progress=_say,
-    )
+        arguments.inputs, arguments.notice, arguments.out, settings, store=arguments.store, workers=arguments.workers,
+        today=arguments.date, progress=_say,
+    )  # fmt: skip
     from pipeline.inventory import totals
 
-    count = totals(result.snapshot, _settings(arguments))
+    count = totals(result.snapshot, settings)
     notice = result.notice
     print(f"{notice.number} {notice.title}".strip())
-    print(f"任务：{count['tasks']} 项，有进展证据 {count['with_evidence']} 项，已落实 {count['carried_out']} 项")
+    print(f"任务：{count['tasks']} 项，有进展证据 {count['with_evidence']} 项，曾报落地 {count['carried_out']} 项")
     print(
         f"亮灯：绿 {count['light_green']}，黄 {count['light_amber']}，红 {count['light_red']}，灰 {count['light_grey']}"
     )
@@ -235,23 +245,26 @@ def _run(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     import datetime
 
-    from pipeline.inventory import FORMATS, export, filter_snapshot
-    from pipeline.store import Store
+    from pipeline.inventory import FORMATS, cut_name, export, filter_snapshot
 
-    folder = Path(arguments.out)
-    store = arguments.store or str(folder / "shidian.sqlite")
-    if "://" not in store:
-        _existing(store)
-    keep = Store(store)
+    settings = _settings(arguments)
+    keep = _open_store(arguments.store, arguments.out)
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
-    snapshot = filter_snapshot(snapshot, arguments.since, arguments.unit, _settings(arguments))
-    files = export(
-        snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=_settings(arguments), progress=_say
-    )
-    for path in files.values():
-        print(path)
+    snapshot = filter_snapshot(snapshot, arguments.since, arguments.unit, settings)
+    # A part has a folder of its own: it must not stand where the files of the whole are looked for.
+    part = cut_name(arguments.since, arguments.unit)
+    folder = Path(arguments.out) / (f"仅含_{part}" if part else "")
+    files = export(snapshot, folder, formats=tuple(arguments.format or FORMATS[:3]), settings=settings, progress=_say)
+    print(*files.values(), sep="\n")
     return 0
+
+
+def _open_store(store: str, out: str = "") -> Store:
+    from pipeline.store import Store
+
+    store = store or str(Path(out) / "shidian.sqlite")
+    return Store(store if "://" in store else _existing(store))
 
 
 def _choose_notice(store: Store, wanted: str) -> str:
@@ -268,10 +281,8 @@ def _import(arguments: argparse.Namespace) -> int:
 
     from pipeline.inventory import read_returned_workbook
     from pipeline.inventory.labels_csv import is_label_file, read_labels_csv
-    from pipeline.store import Store
 
-    folder = Path(arguments.out)
-    keep = Store(arguments.store or _existing(str(folder / "shidian.sqlite")))
+    keep = _open_store(arguments.store, arguments.out)
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, datetime.date.today().isoformat(), ())
     path, settings = _existing(arguments.file), _settings(arguments)
@@ -291,19 +302,12 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _review(arguments: argparse.Namespace) -> int:
     from pipeline.review import serve
-    from pipeline.store import Store
 
-    keep = Store(arguments.store or _existing(str(Path(arguments.out) / "shidian.sqlite")))
+    keep = _open_store(arguments.store, arguments.out)
     serve(
-        keep,
-        _choose_notice(keep, arguments.notice),
-        arguments.host,
-        arguments.port,
-        open_browser=not arguments.no_browser,
-        progress=_say,
-        settings=_settings(arguments),
-        allow_remote=arguments.allow_remote,
-    )
+        keep, _choose_notice(keep, arguments.notice), arguments.host, arguments.port, progress=_say,
+        open_browser=not arguments.no_browser, settings=_settings(arguments), allow_remote=arguments.allow_remote,
+    )  # fmt: skip
     return 0
 
 
@@ -362,13 +366,13 @@ def _train(arguments: argparse.Namespace) -> int:
     def progress(message: str) -> None:
         _say(f"[{time.monotonic() - started:6.0f} 秒] {message}")
 
+    for option in ("decisions", "background"):
+        if getattr(arguments, option) and arguments.what != "linker":
+            raise DataError(f"--{option} 只用于 shidian train linker。请去掉该选项，或改为训练 linker。")
     if arguments.decisions:
-        if arguments.what != "linker":
-            raise DataError("--decisions 只用于 shidian train linker。")
         from pipeline.matching.feedback import refine_linker
-        from pipeline.store import Store
 
-        keep = Store(arguments.decisions if "://" in arguments.decisions else _existing(arguments.decisions))
+        keep = _open_store(arguments.decisions)
         snapshot = keep.snapshot(_choose_notice(keep, arguments.notice))
         for when, groups in refine_linker(snapshot, arguments.out, progress).items():
             for group, figures in groups.items():
@@ -377,9 +381,7 @@ def _train(arguments: argparse.Namespace) -> int:
         from pipeline.matching.training import train_linker
 
         background = _existing(arguments.background) if arguments.background else ""
-        train_linker(
-            arguments.corpus, arguments.out, model=arguments.model or "", background=background, progress=progress
-        )
+        train_linker(arguments.corpus, arguments.out, background=background, progress=progress)
     else:
         from pipeline.classification.training import train_classifier
 
@@ -413,13 +415,14 @@ def _parser() -> argparse.ArgumentParser:
 
     def shared(added: argparse.ArgumentParser, *names: str) -> None:
         options: dict[str, dict[str, Any]] = {
-            "--model": {"help": "句向量模型的目录或名称，默认用 models/ 下的模型"},
+            "--model": {"help": "句向量模型的目录或名称，默认用 models/ 下的模型；换用其他模型时概率未经校准"},
             "--workers": {
-                "type": int, "default": max(1, min(4, (os.cpu_count() or 2) - 1)), "help": "同时读取文件的进程数",
+                "type": _number(1, 64), "default": max(1, min(4, (os.cpu_count() or 2) - 1)),
+                "help": "同时读取文件的进程数",
             },
             "--out": {"default": "outputs", "help": "结果目录，默认 outputs"},
-            "--store": {"default": "", "help": "数据库地址（SQLAlchemy URL），默认结果目录下的 SQLite 文件"},
-            "--date": {"default": "", "help": "统计日期 YYYY-MM-DD，默认今天"},
+            "--store": {"default": "", "help": "文件或 SQLAlchemy URL，默认结果目录下的 shidian.sqlite"},
+            "--date": {"type": _day, "default": "", "help": "统计日期 YYYY-MM-DD，默认今天"},
             "--notice": {"default": "", "help": "公文编号（库中只有一份公文时可省略）"},
         }  # fmt: skip
         for name in names:
@@ -451,7 +454,7 @@ def _parser() -> argparse.ArgumentParser:
     tasks.add_argument("--debug-pictures", default="", metavar="DIR", help="把每页的表格线和行画成图片，放进该目录")
 
     classify = command(
-        "classify", _classify, "给任务分类：行业、改革类型、推进组、限制类型",
+        "classify", _classify, "给任务分类：领域、改革类型、工作专班、开放限制类别",
         "  shidian tasks 通知.pdf --format jsonl | shidian classify -\n  shidian classify tasks.jsonl --why",
     )  # fmt: skip
     classify.add_argument("tasks", metavar="TASKS.jsonl", help="每行一个任务，至少有 id 和 text；- 表示标准输入")
@@ -467,13 +470,14 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("documents", nargs="+", metavar="DOCS", help="文件、文件夹、JSONL，或 - 表示标准输入")
     match.add_argument("--notice", required=True, help="公文文件")
     match.add_argument("--format", choices=["jsonl", "table"], default="jsonl")
-    match.add_argument("--top", type=int, default=10, help="每个段落列出的候选任务数")
+    match.add_argument("--top", type=_number(1, 50), default=10, help="每个段落列出的候选任务数，不影响关联")
     match.add_argument("--linker", default="", help="关联模型目录，默认 models/linker")
     shared(match, "--workers", "--model")
 
     export = command(
         "export", _export, "从数据库重新生成文件",
-        "  shidian export\n  shidian export --format xlsx --since 2023-01-01 --unit 市商务委",
+        "  shidian export\n  shidian export --format xlsx --since 2023-01-01 --unit 市商务委\n"
+        "用 --since 或 --unit 时，文件写入结果目录下以其内容命名的子文件夹（如 仅含_2023-01-01以来_市商务委）。",
     )  # fmt: skip
     export.add_argument(
         "--format",
@@ -488,7 +492,7 @@ def _parser() -> argparse.ArgumentParser:
     back = command(
         "import", _import, "读回工作簿里填写的审核意见，或 CSV 表里人工标注的类别",
         "  shidian import outputs/inventory.xlsx\n  shidian import 标注.csv --reviewer 王某\n"
-        "CSV 的列：任务（或段落）、类别、取值、标注人、备注；或任务、行业、改革类型、工作组、限制类型、标注人。\n"
+        "CSV 的列：任务（或段落）、类别、取值、标注人、备注；或任务、领域、改革类型、工作专班、开放限制类别、标注人。\n"
         "人工标注优先于模型，重跑后仍保留；读回后请运行 shidian export 重新生成文件。",
     )  # fmt: skip
     back.add_argument("file", metavar="FILE", help="填写过审核意见的工作簿（.xlsx），或标注表（.csv）")
@@ -500,7 +504,7 @@ def _parser() -> argparse.ArgumentParser:
         "  shidian review\n  shidian review --port 8080 --no-browser",
     )  # fmt: skip
     review.add_argument("--host", default="127.0.0.1", help="监听地址，默认只限本机")
-    review.add_argument("--port", type=int, default=8000, help="端口，0 表示任选，默认 8000")
+    review.add_argument("--port", type=_number(0, 65535), default=8000, help="端口，0 表示任选，默认 8000")
     review.add_argument("--no-browser", action="store_true", help="不自动打开浏览器")
     review.add_argument("--allow-remote", action="store_true", help="允许其他电脑访问（不加密，慎用）")
     shared(review, "--out", "--store", "--notice")
@@ -546,7 +550,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSONL",
         help="与任务无关的真实段落，每行 doc（文件标题）和 text（正文），用来教判定何时不关联",
     )
-    shared(train, "--model", "--notice")
+    shared(train, "--notice")
     return parser
 
 
@@ -562,6 +566,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = _parser().parse_args(argv)
     try:
+        settings = _settings(arguments)  # a misspelt file is told of by every command
+        if settings.model and arguments.command in ("run", "match"):
+            _say("注意：关联概率是按默认的句向量模型校准的，换用其他模型后只能参考，请多核对。")
         code: int = arguments.does(arguments)
         sys.stdout.flush()
         return code

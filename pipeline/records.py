@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import types
 import typing
@@ -420,16 +421,31 @@ def write_jsonl(records: Iterable[Any], target: str | Path | TextIO) -> None:
         target.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def read_jsonl(source: str | Path | TextIO, name: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file.
+def _decoded(data: bytes, name: str) -> str:
+    # What Excel and the consoles of Windows write, besides UTF-8.
+    names = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "gb18030")
+    for encoding in names:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"{name}：文字编码无法识别。请另存为 UTF-8 编码的文件。")
+
+
+def read_jsonl(source: str | Path | bytes | TextIO, name: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file: its path, its bytes (UTF-8, UTF-16 or GB18030) or an open text.
 
     Raises:
-        DataError: a line is no JSON object; the message names the file and line.
+        DataError: the bytes are no text, or a line is no JSON object; the message names the file and line.
+
+    Example:
+        >>> list(read_jsonl('{"text": "试点"}'.encode("gb18030")))
+        [{'text': '试点'}]
     """
     if isinstance(source, (str, Path)):
-        with Path(source).open(encoding="utf-8-sig") as file:
-            yield from read_jsonl(file, name or str(source))
-        return
+        name, source = name or str(source), Path(source).read_bytes()
+    if isinstance(source, bytes):
+        source = io.StringIO(_decoded(source, name), newline=None)
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue

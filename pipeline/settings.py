@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError
+
+_BOUNDS = {"candidates": (2, 50), "link_threshold": (0, 1), "sign_threshold": (0, 1)}
+"""Least and greatest value; any other number need only be above 0."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Settings:
     sign_threshold: float = 0.97
     """Links at least this probable need no reading before they are signed."""
     candidates: int = 10
+    """Tasks that are judged for each passage; more can change which links are filed."""
 
     # Lights of the ledger.
     amber_months: int = 6
@@ -64,15 +69,31 @@ class Settings:
     red_months: int = 12
     """No evidence for so many months, or a missed deadline: red."""
 
+    def __post_init__(self) -> None:
+        """Refuse a number that nothing could be done with.
+
+        Raises:
+            DataError: a number lies outside its bounds.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            least, most = _BOUNDS.get(field.name, (0, math.inf))
+            bounded = field.name in _BOUNDS
+            if not (least <= value <= most if bounded else value > 0):  # so that "not a number" is refused as well
+                should = f"应在 {least} 到 {most} 之间" if bounded else "应大于 0"
+                raise DataError(f"设置 {field.name} {should}，而不是 {value}。请改正，或去掉该项以用默认值。")
+
     @classmethod
     def from_toml(cls, path: str | Path) -> Settings:
         """Return the defaults with the values of a TOML file laid over them.
 
         Raises:
-            DataError: the file cannot be read, a name is unknown or a value is of the wrong kind.
+            DataError: the file cannot be read, a name is unknown, or a value is of the wrong kind or out of bounds.
         """
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise DataError(f"{path}：设置文件无法读取（{error}）。请检查文件是否为 TOML 格式。") from error
         fields = {field.name: field for field in dataclasses.fields(cls)}
@@ -84,4 +105,7 @@ class Settings:
                 value, (int, float) if isinstance(default, float) else type(default)
             ):
                 raise DataError(f"{path}：{name} 应为 {type(default).__name__}，而不是 {value!r}。")
-        return cls(**values)
+        try:
+            return cls(**values)
+        except DataError as error:
+            raise DataError(f"{path}：{error}") from error

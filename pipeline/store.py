@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ _passages = sa.Table(
     _text("text"),
     _text("data"),
 )
+_passages_by_id = sa.Index("passages_by_id", _passages.c.notice_id, _passages.c.id)
 _links = sa.Table(
     "links",
     _META,
@@ -239,8 +240,11 @@ class Store:
         if version != SCHEMA_VERSION:
             raise StoreError(
                 f"{self.name}：数据库为第 {version} 版，本程序需要第 {SCHEMA_VERSION} 版。"
-                "请用原版本程序导出核查意见，再换一个新文件重新运行。"
+                "请用原版本程序导出审核意见，再换一个新文件重新运行。"
             )
+        # Stores made before it was there get the index; one that may only be read does without.
+        with suppress(SQLAlchemyError), self._engine.begin() as connection:
+            connection.execute(sa.schema.CreateIndex(_passages_by_id, if_not_exists=True))
 
     # Notices.
 
@@ -364,6 +368,15 @@ class Store:
         with self._begin() as connection:
             return {row.id: row.path for row in connection.execute(query)}
 
+    def move_document(self, notice_id: str, document_id: str, path: str) -> None:
+        """Keep where a document now lies; all else stays as it was."""
+        here = (_documents.c.notice_id == notice_id) & (_documents.c.id == document_id)
+        with self._begin() as connection:
+            data = connection.execute(sa.select(_documents.c.data).where(here)).scalar_one()
+            moved = dataclasses.replace(from_dict(Document, json.loads(data)), path=path)
+            values = {"path": _writable(path), "data": _dump(moved)}
+            connection.execute(_documents.update().where(here).values(**values))
+
     def forget_documents(self, notice_id: str, document_ids: Iterable[str]) -> None:
         """Mark documents as absent: they no longer count, but what a person decided on them stays."""
         with self._begin() as connection:
@@ -388,22 +401,32 @@ class Store:
                 row = {name: _writable(value) for name, value in row.items()}
                 same = [_decisions.c[name] == value for name, value in row.items()]
                 if connection.execute(sa.select(_decisions.c.seq).where(*same)).first() is None:
-                    words = connection.execute(
-                        sa.select(_passages.c.text_id).where(
-                            _passages.c.notice_id == row["notice_id"], _passages.c.id == decision.passage
-                        )
-                    ).scalar()
-                    _insert(connection, _decisions, [row | {"text_id": words or ""}])
+                    words = _words_of(connection, row["notice_id"], decision.passage)
+                    _insert(connection, _decisions, [row | {"text_id": words}])
 
     def decisions(self, notice_id: str) -> list[Decision]:
         """Return all decisions, the oldest first."""
         with self._begin() as connection:
             return [decision for decision, _ in _read_decisions(connection, notice_id)]
 
+    def label_count(self, notice_id: str) -> int:
+        """Return how many labels persons have given; it only ever grows."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(_labels)
+            .where(_labels.c.notice_id == notice_id, _labels.c.person.is_(True))
+        )
+        with self._begin() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def add_labels(self, notice_id: str, labels: Sequence[Label]) -> None:
         """Add a person's labels of tasks or passages; they stand over the model's."""
         with self._begin() as connection:
-            _insert(connection, _labels, [_label_row(notice_id, label, person=True) for label in labels])
+            rows = [_label_row(notice_id, label, person=True) for label in labels]
+            for row in rows:
+                if words := _words_of(connection, notice_id, row["target"]):
+                    row["data"] = json.dumps(json.loads(row["data"]) | {"text_id": words})
+            _insert(connection, _labels, rows)
 
     # Problems of a run.
 
@@ -422,8 +445,8 @@ class Store:
         """Return all that counts now, in an order that does not depend on the order of reading.
 
         Documents stand by date, title and id; passages and links in reading order; a person's labels after the
-        model's, so that the last one of a target and scheme holds. A decision on a passage of a document that was
-        replaced is carried over to the passage with the same words.
+        model's, so that the last one of a target and scheme holds. What a person said of a passage of a document that
+        was replaced is carried over to the passage with the same words.
 
         Raises:
             StoreError: the notice is not kept here.
@@ -440,20 +463,24 @@ class Store:
             )
             order = {document.id: i for i, document in enumerate(documents)}
 
-            def present(table: sa.Table) -> list[Any]:
-                found = connection.execute(sa.select(table).where(table.c.notice_id == notice_id)).all()
-                kept = [row for row in found if row.document_id in order or row.document_id == ""]
+            def found(table: sa.Table) -> Sequence[Any]:
+                return connection.execute(sa.select(table).where(table.c.notice_id == notice_id)).all()
+
+            def present(rows: Sequence[Any]) -> list[Any]:
+                kept = [row for row in rows if row.document_id in order or row.document_id == ""]
                 # "" (the run itself) stands first.
                 return sorted(kept, key=lambda row: (order.get(row.document_id, -1), _place(row)))
 
-            passages = present(_passages)
-            links = [from_dict(Link, json.loads(row.data)) for row in present(_links)]
-            labels = sorted(present(_labels), key=lambda row: bool(row.person))
-            problems = [Problem(row.kind, row.message, row.file, row.page, row.row) for row in present(_problems)]
-            decisions = _carry_over(_read_decisions(connection, notice_id), passages)
+            kept_passages = found(_passages)
+            passages = present(kept_passages)
+            links = [from_dict(Link, json.loads(row.data)) for row in present(found(_links))]
+            labels = _carry_labels(present(found(_labels)), passages, kept_passages)
+            notes = present(found(_problems))
+            problems = [Problem(row.kind, row.message, row.file, row.page, row.row) for row in notes]
+            decisions = _carry_decisions(_read_decisions(connection, notice_id), passages)
         return Snapshot(
             notice=notice,
-            labels=tuple(from_dict(Label, json.loads(row.data)) for row in labels),
+            labels=tuple(labels),
             documents=tuple(documents),
             passages=tuple(from_dict(Passage, json.loads(row.data)) for row in passages),
             links=tuple(links),
@@ -491,16 +518,42 @@ def _read_decisions(connection: sa.Connection, notice_id: str) -> list[tuple[Dec
     return [(Decision(**{n: getattr(row, n) for n in names}), row.text_id) for row in connection.execute(query)]
 
 
-def _carry_over(decisions: list[tuple[Decision, str]], passages: Sequence[Any]) -> list[Decision]:
-    """Give each decision on a passage that is gone to the present passage with the same words, if there is one."""
-    here = {row.id for row in passages}
+def _words_of(connection: sa.Connection, notice_id: str, passage: str) -> str:
+    """Return the id of the words of a passage, "" where there is no such passage."""
+    query = sa.select(_passages.c.text_id).where(_passages.c.notice_id == notice_id, _passages.c.id == passage)
+    return connection.execute(query).scalar() or ""
+
+
+def _carry_over(said: Sequence[tuple[str, str, str]], passages: Sequence[Any]) -> list[str]:
+    """Return the passage that each word of a person stands on now.
+
+    Where a passage is gone, or says something else by now, that is the present one with the same words, unless a person
+    spoke of that one itself.
+
+    Args:
+        said: the passage, what was said of it (a task or a scheme) and the id of its words then.
+        passages: those present.
+    """
+    words = {row.id: row.text_id for row in passages}
     now: dict[str, str] = {}
     for row in passages:
         now.setdefault(row.text_id, row.id)
-    own = {(decision.passage, decision.task) for decision, _ in decisions if decision.passage in here}
-    carried = []
-    for decision, words in decisions:
-        heir = "" if decision.passage in here else now.get(words, "")
-        taken = (heir, decision.task) in own
-        carried.append(dataclasses.replace(decision, passage=heir) if heir and not taken else decision)
-    return carried
+    heirs = [passage if words.get(passage) == then else now.get(then, passage) for passage, _, then in said]
+    own = {(heir, about) for heir, (passage, about, _) in zip(heirs, said, strict=True) if heir == passage}
+    return [p if (heir, about) in own else heir for heir, (p, about, _) in zip(heirs, said, strict=True)]
+
+
+def _carry_decisions(found: list[tuple[Decision, str]], passages: Sequence[Any]) -> list[Decision]:
+    heirs = _carry_over([(decision.passage, decision.task, words) for decision, words in found], passages)
+    return [dataclasses.replace(decision, passage=heir) for (decision, _), heir in zip(found, heirs, strict=True)]
+
+
+def _carry_labels(rows: Sequence[Any], passages: Sequence[Any], kept: Sequence[Any]) -> list[Label]:
+    before = {row.id: row.text_id for row in kept}  # of absent documents too: older labels do not hold the words
+    read = [(row, json.loads(row.data)) for row in rows]
+    labels = [from_dict(Label, data) for row, data in read if not row.person]
+    said = [
+        (from_dict(Label, data), data.get("text_id") or before.get(row.target, "")) for row, data in read if row.person
+    ]
+    heirs = _carry_over([(label.target, label.scheme, words) for label, words in said], passages)
+    return labels + [dataclasses.replace(label, target=heir) for (label, _), heir in zip(said, heirs, strict=True)]

@@ -72,6 +72,102 @@ def test_bad_arguments_and_settings(tmp_path):
     assert "max_page" in err
 
 
+def run_here(capsys, *arguments):
+    """Exit code, output and messages of the command line in this process."""
+    from pipeline.cli import main
+
+    try:
+        code = main([*map(str, arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("match", "x.jsonl", "--notice", NOTICE, "--top", "-1"),
+        ("run", "x.jsonl", "--notice", NOTICE, "--workers", "0"),
+        ("run", "x.jsonl", "--notice", NOTICE, "--date", "2024-6-1"),
+        ("export", "--date", "2024年6月1日"),
+        ("review", "--port", "99999"),
+        ("train", "linker", "--model", "x"),
+    ],
+)
+def test_silly_values_are_one_line(capsys, arguments):
+    code, out, err = run_here(capsys, *arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert arguments[-1] in err
+    assert "参数有误" in err
+
+
+@pytest.mark.parametrize("command", [("classify", "x.jsonl"), ("models",), ("train", "classifier")])
+def test_every_command_looks_at_the_settings(capsys, tmp_path, command):
+    settings = tmp_path / "s.toml"
+    settings.write_text("candidates = 99", encoding="utf-8")
+    code, _, err = run_here(capsys, *command, "--settings", settings)
+    assert code == 1
+    assert err.strip().startswith(f"{settings}：设置 candidates 应在 2 到 50 之间")
+    code, _, err = run_here(capsys, *command, "--settings", "没有.toml")
+    assert (code, err.startswith("没有.toml")) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--decisions", "--background"])
+def test_what_only_the_linker_learns_from_is_refused_elsewhere(capsys, option):
+    code, _, err = run_here(capsys, "train", "classifier", option, "x")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert f"{option} 只用于" in err
+
+
+def test_a_misspelt_store_is_told_of_and_not_made(capsys, tmp_path):
+    for command in (("export",), ("import", "x.xlsx"), ("review",), ("train", "linker")):
+        option = "--decisions" if command[0] == "train" else "--store"
+        code, _, err = run_here(capsys, *command, option, tmp_path / "typo.sqlite")
+        assert (code, "typo.sqlite" in err) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_is_exported_into_a_folder_of_its_own(capsys, tmp_path):
+    from pipeline.store import Store
+    from tests.makers.snapshots import snapshot
+
+    whole = snapshot()
+    with Store(tmp_path / "shidian.sqlite") as store:
+        store.save_notice(whole.notice, whole.labels)
+        for document in whole.documents:
+            passages = [p for p in whole.passages if p.document_id == document.id]
+            here = {p.id for p in passages}
+            store.save_document(
+                whole.notice.id, document, passages, [link for link in whole.links if link.passage in here]
+            )
+    code, out, _ = run_here(capsys, "export", "--out", tmp_path, "--format", "html")
+    assert (code, out.split()) == (0, [str(tmp_path / "report.html")])
+    before = (tmp_path / "report.html").read_bytes()
+    unit = whole.notice.tasks[0].lead_units[0]
+    code, out, _ = run_here(
+        capsys, "export", "--out", tmp_path, "--format", "html", "--unit", unit, "--since", "2023-01-01"
+    )
+    assert (code, out.split()) == (0, [str(tmp_path / f"仅含_2023-01-01以来_{unit}" / "report.html")])
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_classify_reads_what_windows_writes(capsys, monkeypatch, tmp_path, piped):
+    from pipeline.classification import SCHEMES, TaskClassifier
+    from pipeline.records import Label
+
+    class Classifier:
+        def predict(self, rows, reasons):
+            return [Label(row["id"], scheme, row["text"], 0.5, "classifier") for row in rows for scheme in SCHEMES]
+
+    monkeypatch.setattr(TaskClassifier, "from_disk", lambda *_: Classifier())
+    path = tmp_path / "t.jsonl"
+    path.write_bytes('{"id": "1", "text": "允许设立综合医院。"}'.encode("gb18030"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(path.open("rb"), "ascii"))
+    code, out, _ = run_here(capsys, "classify", "-" if piped else path)
+    assert (code, json.loads(out)["sector"]) == (0, "允许设立综合医院。")
+
+
 def test_classify_refuses_lines_without_text(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text('{"id": "1"}\n', encoding="utf-8")
@@ -117,6 +213,30 @@ def test_match_gives_back_the_given_ids():
     assert 0 <= rows[0]["status_probability"] <= 1
     assert rows[0]["status_cue"] in document["passages"][0]["text"]
     assert rows[1]["links"] == []
+
+
+def test_what_match_lists_changes_no_link_and_another_model_is_warned_of(capsys, monkeypatch, tmp_path):
+    from pipeline.matching import TaskMatcher
+
+    used = []
+
+    class Matcher:
+        def fit(self, tasks):
+            return self
+
+        def predict(self, passages):
+            return []
+
+    monkeypatch.setattr(TaskMatcher, "from_disk", lambda path, settings: used.append(settings) or Matcher())
+    monkeypatch.setattr("pipeline.batch.read_many", lambda *_: iter(()))
+    settings = tmp_path / "s.toml"
+    settings.write_text("candidates = 4", encoding="utf-8")
+    for top in ("2", "30"):
+        code, _, err = run_here(
+            capsys, "match", "x.jsonl", "--notice", NOTICE, "--top", top, "--settings", settings, "--model", "another"
+        )
+        assert (code, used[-1].candidates, used[-1].model) == (0, 4, "another")
+        assert "校准" in err
 
 
 def test_match_tells_the_figures_and_the_words_of_the_status(capsys, monkeypatch):
@@ -209,7 +329,7 @@ def test_run_writes_files_that_open_and_agree(outputs):
     folder, out, _ = outputs
     assert "未能读取 2" in out
     book = openpyxl.load_workbook(folder / "inventory.xlsx")
-    assert {"案例清单", "任务台账", "链接明细", "问题清单"} <= set(book.sheetnames)
+    assert {"案例清单", "任务台账", "关联明细", "问题清单"} <= set(book.sheetnames)
     problems = [[str(cell.value or "") for cell in row] for row in book["问题清单"].iter_rows()]
     for name in ("空.docx", "坏.pdf"):
         assert any(name in "".join(row) for row in problems), name

@@ -62,8 +62,15 @@ LINKS = [
         ([("1", "moved", 3)], {"1": ("moved", False, 0.7), "2": ("model", False, 0.6), "3": ("received", True, 1.0)}),
         # The last word holds: a move taken back leaves nothing behind.
         ([("1", "moved", 3), ("1", "accepted")], {"1": ("accepted", True, 1.0), "2": ("model", False, 0.6)}),
-        # What was said of the target itself stands over the move.
-        ([("3", "rejected"), ("1", "moved", 3)], {"1": ("moved", False, 0.7), "2": ("model", False, 0.6)}),
+        # Of a move and what is said of its target the later holds.
+        (
+            [("3", "rejected"), ("1", "moved", 3)],
+            {"1": ("moved", False, 0.7), "2": ("model", False, 0.6), "3": ("received", True, 1.0)},
+        ),
+        (
+            [("1", "moved", 3), ("3", "rejected")],
+            {"1": ("moved", False, 0.7), "2": ("model", False, 0.6), "3": ("rejected", False, 1.0)},
+        ),
         ([("3", "accepted")], {"1": ("model", True, 0.7), "2": ("model", False, 0.6), "3": ("accepted", True, 1.0)}),
     ],
 )
@@ -79,15 +86,20 @@ def test_decisions_over_links(decisions, expected):
 def test_the_last_word_on_a_link_holds_whatever_came_before(said):
     decisions = [decide("p", no, verdict, target if verdict == "moved" else 0) for no, verdict, target in said]
     found = states(overlay(LINKS, decisions))
-    last = {no: (verdict, target) for no, verdict, target in said}
-    for no, (verdict, target) in last.items():
+    last = {no: (index, verdict, target) for index, (no, verdict, target) in enumerate(said)}
+    moved_here = {
+        target: index
+        for index, (no, verdict, target) in enumerate(said)
+        if verdict == "moved" and target != no and last[no][0] == index
+    }
+    for no, (index, verdict, target) in last.items():
         state, counts, _ = found.get(("p", str(no)), ("", False, 0))
-        if verdict == "accepted":
+        if moved_here.get(no, -1) > index or verdict == "accepted":
             assert counts
         elif verdict == "rejected":
             assert not counts
-        elif verdict == "moved" and target != no and target not in last:
-            assert found["p", str(target)][1]
+        elif verdict == "moved" and target != no:
+            assert last.get(target, (-1,))[0] > index or found["p", str(target)][1]
             assert not counts
         assert state != "model" or verdict == "moved"
 
@@ -172,6 +184,41 @@ def test_lights_follow_the_settings(status, latest, deadline, colour):
     assert light(status, latest, deadline, "2024-06-01", Settings(), "2024-01-01")[0] == colour
     if latest:
         assert light("ongoing", latest, "", "2024-06-01", Settings(amber_months=100, red_months=200))[0] == "green"
+
+
+@pytest.mark.parametrize(
+    ("told", "day"),
+    [
+        ("2023年底", "2023-12-31"), ("2023年底前", "2023-12-31"), ("2023年上半年", "2023-06-30"),
+        ("2023年第三季度", "2023-09-30"), ("2023年6月", "2023-06-30"), ("2022年底前启动，2024年完成", "2024-12-31"),
+        ("2022—2024年", "2024-12-31"), ("2022-2024年", "2024-12-31"), ("2023年9月—12月", "2023-12-31"),
+        ("2023-12", "2023-12-31"), ("2023.6", "2023-06-30"), ("2023/7/15", "2023-07-15"), ("２０２３年 ６月", "2023-06-30"),
+        ("2023-12-05 00:00:00", "2023-12-05"), ("二〇二三年八月四日", "2023-08-04"),
+        ("", ""), ("持续推进", ""), ("试点期内", ""), ("2025年前", ""), ("2023.13", ""),
+    ],
+)  # fmt: skip
+def test_a_deadline_ends_with_the_last_time_that_it_names(told, day):
+    world = snapshot(documents=[], date="2030-01-01")
+    task = dataclasses.replace(TASKS[0], deadline=told)
+    world = dataclasses.replace(world, notice=dataclasses.replace(world.notice, tasks=(task,)))
+    (reason,) = build_ledger(world)["reason"]
+    assert (f"已过完成时限 {day}" in reason) == bool(day)
+
+
+def test_links_that_persons_decided_on_need_no_signing(tmp_path):
+    assert totals(snapshot())["sure_links"] == 2
+    results = Results(snapshot(decisions=[decide("p1-0", 1, "accepted"), decide("p1-1", 3, "accepted")]))
+    assert results.totals["sure_links"] == 1
+    export(results, tmp_path, formats=("html",))
+    assert "概率不低于 0.97：1 条" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_date_that_is_none_stops_no_output(tmp_path):
+    said = [("平台已经建成。", (), [(1, 0.9, 2)], "done")]
+    dates = ("2024年3月5日", "2024/3/5", "2024", "2024-13", "昨天", "2024-03-05")
+    documents = [(f"d{i}", "progress", "报告", "某局", date, said) for i, date in enumerate(dates)]
+    for day in ("2024-06-01", "2024-06-xx", "昨天"):
+        export(snapshot(documents=documents, date=day), tmp_path, formats=("html", "docx"))
 
 
 def test_totals_agree_with_every_frame_after_decisions():

@@ -1,6 +1,7 @@
 """The workbook and the Word report: opened again, edited as an officer would, read back."""
 
 import dataclasses
+import datetime
 import re
 import zipfile
 
@@ -8,7 +9,14 @@ import openpyxl
 import pytest
 
 from pipeline.errors import DataError, WriteError
-from pipeline.inventory import Results, read_returned_workbook, write_report, write_word, write_workbook
+from pipeline.inventory import (
+    Results,
+    read_returned_workbook,
+    write_report,
+    write_tables,
+    write_word,
+    write_workbook,
+)
 from pipeline.inventory.sheets import TOTALS
 from pipeline.inventory.task_table import write_task_workbook
 from pipeline.inventory.word import make_template
@@ -20,7 +28,7 @@ from tests.makers.units import LAKESIDE, lakeside_notice
 SHEETS = [
     "案例清单",
     "任务台账",
-    "链接明细",
+    "关联明细",
     "政策清单",
     "项目清单",
     "企业名录",
@@ -56,7 +64,7 @@ def test_sheets_headings_filters_and_frozen_heads(made):
         assert sheet.auto_filter.ref, name
         assert all(cell.value for cell in sheet[1]), name
     assert book["任务台账"].max_row == 5
-    assert book["链接明细"].max_row == 1 + len(made[1].links)
+    assert book["关联明细"].max_row == 1 + len(made[1].links)
 
 
 def test_no_text_becomes_a_formula_and_no_formula_is_there(made):
@@ -138,14 +146,14 @@ def test_a_sheet_of_units_the_unknown_first(tmp_path):
 
 
 def test_opinions_can_be_chosen_from_a_list(made):
-    sheet = openpyxl.load_workbook(made[2])["链接明细"]
+    sheet = openpyxl.load_workbook(made[2])["关联明细"]
     lists = [v for v in sheet.data_validations.dataValidation if v.type == "list"]
     assert lists[0].formula1 == '"同意,不同意,改挂,存疑"'
 
 
 def edit(path, target, change):
     book = openpyxl.load_workbook(path)
-    sheet = book["链接明细"]
+    sheet = book["关联明细"]
     change(sheet, columns(sheet))
     book.save(target)
     return target
@@ -182,8 +190,8 @@ def test_rows_deleted_and_sorted_columns_renamed_and_moved(made, tmp_path):
     def change(sheet, at):
         sheet.cell(3, at["审核意见"], "同意")
         sheet.cell(5, at["审核意见"], "不同意")
-        wanted = sheet.cell(5, at["链接编号"]).value
-        sheet.cell(1, at["链接编号"], "内部编号")
+        wanted = sheet.cell(5, at["关联编号"]).value
+        sheet.cell(1, at["关联编号"], "内部编号")
         sheet.cell(1, at["审核意见"], "处长意见")
         sheet.cell(1, at["审核人"], "复核人")
         sheet.cell(5, at["审核人"], "赵某")
@@ -198,7 +206,7 @@ def test_rows_deleted_and_sorted_columns_renamed_and_moved(made, tmp_path):
     decisions, problems = read_returned_workbook(target, world, now=TIME, reviewer="值班员")
     assert sorted((d.verdict, d.reviewer) for d in decisions) == [("accepted", "值班员"), ("rejected", "赵某")]
     named = "".join(p.message for p in problems)
-    assert "“内部编号”一栏按“链接编号”读取" in named
+    assert "“内部编号”一栏按“关联编号”读取" in named
     assert "“处长意见”一栏按“审核意见”读取" in named
     assert "“复核人”一栏按“审核人”读取" in named
 
@@ -212,7 +220,7 @@ def test_bad_values_are_named_and_the_rest_is_read(made, tmp_path):
         ):
             sheet.cell(row, at["审核意见"], word)
             sheet.cell(row, at["改挂任务"], target)
-        sheet.cell(6, at["链接编号"], "L000000000000")
+        sheet.cell(6, at["关联编号"], "L000000000000")
         sheet.cell(6, at["段落编号"], "没有")
         copy = [cell.value for cell in sheet[5]]
         copy[at["审核意见"] - 1] = "不同意"
@@ -231,14 +239,14 @@ def test_bad_values_are_named_and_the_rest_is_read(made, tmp_path):
 
 
 def sheet_end(path):
-    return openpyxl.load_workbook(path)["链接明细"].max_row
+    return openpyxl.load_workbook(path)["关联明细"].max_row
 
 
 def test_an_unknown_id_is_found_by_passage_and_task(made, tmp_path):
     world, _, path = made
 
     def change(sheet, at):
-        sheet.cell(2, at["链接编号"], None)
+        sheet.cell(2, at["关联编号"], None)
         sheet.cell(2, at["审核意见"], "同意")
 
     target = edit(path, tmp_path / "back.xlsx", change)
@@ -258,7 +266,7 @@ def test_what_is_no_workbook_is_told(made, tmp_path):
         read_returned_workbook(tmp_path / "none.xlsx", world)
     book = openpyxl.Workbook()
     book.save(tmp_path / "other.xlsx")
-    with pytest.raises(DataError, match="链接明细"):
+    with pytest.raises(DataError, match="关联明细"):
         read_returned_workbook(tmp_path / "other.xlsx", world)
 
     def change(sheet, at):
@@ -393,3 +401,85 @@ def test_figures_are_the_same_out_of_the_database(tmp_path):
         store.save_problems(world.notice.id, world.problems)
         kept = store.snapshot(world.notice.id, world.date, world.settings)
     assert Results(kept).totals == Results(world).totals
+
+
+def decided(passage, no, verdict, reviewer, note=""):
+    return Decision(passage, task_id(no), verdict, reviewer, TIME, "", note)
+
+
+def test_an_untouched_workbook_takes_back_no_newer_word(tmp_path):
+    first = [decided("p1-0", 1, "accepted", "Wang Mou"), decided("p1-1", 3, "rejected", "王某", "不是一回事")]
+    write_workbook(snapshot(decisions=first), tmp_path / "inventory.xlsx")
+    later = snapshot(decisions=[*first, decided("p1-0", 1, "rejected", "李某", "核实无此事")])
+    decisions, problems = read_returned_workbook(tmp_path / "inventory.xlsx", later, now=TIME)
+    assert decisions == []
+    (problem,) = problems
+    assert "Wang Mou 此前已选“同意”，其后 李某 改为“不同意”，未再读入" in problem.message
+
+    def change(sheet, at):
+        row = next(r for r in range(2, sheet.max_row + 1) if sheet.cell(r, at["审核人"]).value == "Wang Mou")
+        sheet.cell(row, at["审核备注"], "又核实了")
+
+    # With a reason it is a new word.
+    target = edit(tmp_path / "inventory.xlsx", tmp_path / "back.xlsx", change)
+    decisions, problems = read_returned_workbook(target, later, now=TIME)
+    assert [(d.verdict, d.reviewer, d.note) for d in decisions] == [("accepted", "Wang Mou", "又核实了")]
+    assert problems == []
+
+
+def test_a_backup_and_a_workbook_with_the_former_names_can_be_read_back(made, tmp_path):
+    world, _, path = made
+
+    def change(sheet, at):
+        sheet.cell(2, at["审核意见"], "同意")
+        sheet.cell(2, at["审核人"], "王某")
+        sheet.cell(1, at["关联编号"], "链接编号")
+        sheet.title = "链接明细"
+
+    edit(path, tmp_path / "edited.xlsx", change).rename(tmp_path / "inventory.xlsx.bak")
+    decisions, problems = read_returned_workbook(tmp_path / "inventory.xlsx.bak", world, now=TIME)
+    assert [d.verdict for d in decisions] == ["accepted"]
+    assert problems == []
+
+
+def test_tasks_whose_numbers_begin_anew_go_by_their_names(tmp_path):
+    world = snapshot()
+    names = dict(zip((t.id for t in world.notice.tasks), ("1", "2", "1-2", "2-2"), strict=True))
+
+    def renamed(record, **fields):
+        given = {f: f"{world.notice.id}#{names[getattr(record, f)]}" for f in fields if getattr(record, f) in names}
+        return dataclasses.replace(record, **given)
+
+    tasks = tuple(dataclasses.replace(renamed(t, id=1), no=int(names[t.id][0])) for t in world.notice.tasks)
+    world = dataclasses.replace(
+        world,
+        notice=dataclasses.replace(world.notice, tasks=tasks),
+        labels=tuple(renamed(x, target=1) for x in world.labels),
+        links=tuple(renamed(x, task=1) for x in world.links),
+        decisions=(Decision("p1-1", task_id("1-2"), "moved", "王某", TIME, task_id("2-2")),),
+    )
+    results = Results(world)
+    assert results.ledger["no"].tolist() == ["1", "2", "1-2", "2-2"]
+    assert results.links.set_index(["passage", "task"]).loc[("p1-1", "1-2"), "moved_to"] == "2-2"
+    assert set(results.policies["tasks"]) == {"1-2"}
+    write_tables(results, tmp_path / "tables", "csv")
+    write_report(results, tmp_path / "report.html")
+    write_word(results, tmp_path / "report.docx")
+    write_workbook(results, tmp_path / "inventory.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "inventory.xlsx")
+    at = columns(book["关联明细"])
+    rows = {(r[at["段落编号"] - 1].value, r[at["任务号"] - 1].value): r for r in book["关联明细"].iter_rows(min_row=2)}
+    row = rows["p1-1", "1-2"]
+    assert row[at["任务号"] - 1].hyperlink.location == "'任务台账'!A4"
+    assert (row[at["改挂任务"] - 1].value, row[at["改挂任务"] - 1].number_format) == ("2-2", "@")
+    assert any(v.formula1 == "'任务台账'!$A$2:$A$5" for v in book["关联明细"].data_validations.dataValidation)
+    assert read_returned_workbook(tmp_path / "inventory.xlsx", world, now=TIME) == ([], [])
+
+    def change(sheet, at):
+        sheet.cell(rows["c1-1", "1"][0].row, at["改挂任务"], datetime.datetime(2024, 1, 2))  # what Excel makes of 1-2
+        sheet.cell(rows["c2-1", "2"][0].row, at["改挂任务"], 1)
+
+    decisions, _ = read_returned_workbook(
+        edit(tmp_path / "inventory.xlsx", tmp_path / "b.xlsx", change), world, now=TIME
+    )
+    assert {(d.passage, d.moved_to) for d in decisions} == {("c1-1", task_id("1-2")), ("c2-1", task_id("1"))}

@@ -142,9 +142,43 @@ def test_the_same_again_says_nothing_new_and_a_later_word_stands(read):
 
 def test_columns_of_wordings_and_line_counts_are_not_taken_for_tasks(read):
     labels, problems = read("序号,任务,行业,标注人\n1,支持开行国际邮包班列。,金融服务,王某\n")
-    assert (short(labels), problems) == ([("1", "sector", "finance", "王某")], [])
+    assert (short(labels), problems) == ([("2", "sector", "finance", "王某")], [])
     labels, problems = read("序号,任务,行业,标注人\n1,3,金融服务,王某\n2,4,金融服务,王某\n")
     assert [x.target for x in labels] == [task_id(3), task_id(4)]
+    text = "序号,任务,领域,标注人\n1,制定数据交易规则,金融服务,王某\n2,支持开行国际 邮包班列。,金融服务,王某\n3,别的事。,金融服务,王某\n"
+    labels, problems = read(text)
+    assert [x.target for x in labels] == [task_id(3), task_id(2)]
+    assert [(p.row, "“别的事。”" in p.message) for p in problems] == [(4, True)]  # not the third task
+    # A column that does not count lines is a number; that two columns contradict each other is a fault.
+    labels, problems = read(
+        "任务号,试点任务,领域,标注人\n3,制定数据交易规则。,金融服务,王某\n4,支持开行国际邮包班列。,金融服务,王某\n1,改过的文字,金融服务,王某\n"
+    )
+    assert [x.target for x in labels] == [task_id(3), task_id(1)]
+    assert [(p.row, "任务 2" in p.message) for p in problems] == [(3, True)]
+
+
+def test_a_task_whose_number_repeats_is_named_in_full(read):
+    import dataclasses
+
+    world = snapshot()
+    again = dataclasses.replace(world.notice.tasks[1], id=task_id("1-2"), no=1)
+    world = dataclasses.replace(world, notice=dataclasses.replace(world.notice, tasks=(*world.notice.tasks, again)))
+    labels, problems = read(
+        LONG + "1,领域,金融服务,王某,\n1-2,领域,金融服务,王某,\n1月2日,改革类型,platform,王某,\n", world
+    )
+    assert problems == []
+    assert [x.target for x in labels] == [task_id(1), task_id("1-2"), task_id("1-2")]
+    # Words that two tasks share name neither.
+    assert "不是本公文" in read("任务,领域,标注人\n支持开行国际邮包班列。,金融服务,王某\n", world)[1][0].message
+
+
+def test_the_names_shown_are_those_of_the_workbook_and_former_ones_are_read(read):
+    _, problems = read("任务,行业,推进组,工作组,限制类型,标注人\n1,甲,,乙,丙,王某\n")
+    assert [p.message.partition("没有")[0] for p in problems] == [
+        "第2行：领域",
+        "第2行：工作专班",
+        "第2行：开放限制类别",
+    ]
 
 
 def test_what_is_no_table_of_labels_is_told(read, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExtractionError
-from pipeline.extraction.notice import extract_notice
+from pipeline.extraction.notice import extract_notice, with_id
 from pipeline.extraction.notice_aims import find_areas, find_goals
 from pipeline.extraction.task_rows import split_roles, unit_names
 from pipeline.records import Cell, Document, Notice, Paragraph, Source, Table, Task, from_dict, to_dict
@@ -44,6 +44,13 @@ def test_tasks_with_part_section_and_units():
     (task,) = extract_notice(document(table(*rows, spans={(1, 0): (1, 4), (2, 0): (1, 4)}))).tasks
     assert (task.part, task.section, task.text) == ("一、扩大开放", "（一）便利贸易。", "甲。")
     assert (task.lead_units, task.coop_units) == (("市科技局",), ("市教委", "市财政局"))
+
+
+def test_a_notice_under_another_id_keeps_what_tells_its_tasks_apart():
+    notice = extract_notice(document(table(HEADER, ["1", "甲。", "市科技局", ""], ["1", "乙。", "市教委", ""])))
+    moved = with_id(notice, "某发〔2023〕1号")
+    assert [task.id for task in moved.tasks] == ["某发〔2023〕1号#1", "某发〔2023〕1号#1-2"]
+    assert with_id(moved, notice.id) == notice
 
 
 def test_columns_in_another_order_and_a_deadline():

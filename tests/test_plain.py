@@ -120,6 +120,38 @@ def test_jsonl_gives_a_document_a_line_with_given_ids(tmp_path: Path) -> None:
         read_document(path)
 
 
+@pytest.mark.parametrize(
+    ("given", "date"),
+    [
+        ("2024-03-05", "2024-03-05"), ("2024年3月5日", "2024-03-05"), ("2024/3/5", "2024-03-05"),
+        ("2024-3-5", "2024-03-05"), ("20240305", "2024-03-05"), (20240305, "2024-03-05"), ("2024-03", "2024-03-01"),
+        ("2024年3月", "2024-03-01"), ("2024-03-05 10:00:00", "2024-03-05"), ("", ""), (None, ""),
+    ],
+)  # fmt: skip
+def test_dates_of_jsonl_become_iso(tmp_path: Path, given: object, date: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"doc_id": "D1", "date": given, "passages": []}), encoding="utf-8")
+    document = read_document(path)
+    assert (document.date, document.problems) == (date, ())
+
+
+@pytest.mark.parametrize("given", ["2024", "去年", "2024-02-31", "20241305", "2024-13"])
+def test_what_is_no_date_is_told_of(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"doc_id": "D1", "date": given, "passages": []}), encoding="utf-8")
+    document = read_document(path)
+    assert document.date == ""
+    assert f"第1行的日期“{given}”无法识别" in document.problems[0].message
+
+
+def test_a_jsonl_document_without_an_id_is_what_it_says(tmp_path: Path) -> None:
+    lines = [{"title": title, "passages": [{"text": "平台已经建成。"}]} for title in ("甲", "乙", "甲")]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    first, second, third = (document.id for document in read_documents(path))
+    assert first == third != second
+
+
 @pytest.mark.parametrize("line", ['{"doc_id": 1}', '{"passages": [3]}', '{"doc_id": "x", "passages": [{"pid": 1'])
 def test_malformed_jsonl_names_the_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.jsonl"

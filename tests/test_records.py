@@ -75,6 +75,17 @@ def test_jsonl_round_trip_and_errors():
         list(read_jsonl(io.StringIO("[1]\n"), "坏.jsonl"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_jsonl_is_read_in_what_windows_writes(tmp_path, encoding):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes('{"text": "开展试点"}\r\n{"text": "支持创新"}\r\n'.encode(encoding))
+    assert [row["text"] for row in read_jsonl(path)] == ["开展试点", "支持创新"]
+    assert list(read_jsonl(path.read_bytes())) == list(read_jsonl(path))
+    path.write_bytes(b"\xff\x00\xff")
+    with pytest.raises(DataError, match=r"a\.jsonl：文字编码无法识别。请另存为"):
+        list(read_jsonl(path))
+
+
 def test_frame_has_place_of_each_record():
     frame = to_frame([Task("n#1", 1, "甲", source=Source("d", page=3)), Task("n#2", 2, "乙")])
     assert frame["page"].tolist()[0] == 3

@@ -129,7 +129,7 @@ def test_the_token_gives_a_strict_cookie_and_asks_for_a_name(server):
     status, page = browser.get("/?token=" + server.token)
     cookie = browser.reply.getheader("Set-Cookie")
     assert status == 200
-    assert "核查人姓名" in page
+    assert "审核人姓名" in page
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert server.token not in cookie
@@ -222,7 +222,7 @@ def test_the_evidence_and_the_answered_part_are_marked(server):
     _, page = Browser(server).get("/queue?queue=doubtful")
     marks = [html.unescape(mark) for mark in re.findall(r"<mark>(.*?)</mark>", page, re.S)]
     assert marks == [HOSTILE[:20], "允许境外仲裁机构"]
-    for words in ("0.55", "相同词：", "第 1 页", "已完成", "市司法局", "待核查"):
+    for words in ("0.55", "相同词：", "第 1 页", "已完成", "市司法局", "待审核"):
         assert words in page
 
 
@@ -438,3 +438,44 @@ def test_marks_may_overlap_or_lie_outside():
     assert marked("甲乙丙丁", [(1, 3), (2, 9)]) == [("甲", False), ("乙丙丁", True)]
     assert marked("", [(0, 1)]) == []
     assert Settings().sign_threshold == 0.97
+
+
+def test_tasks_whose_numbers_begin_anew_are_told_apart(server, store):
+    tasks = (*TASKS, Task(f"{NOTICE_ID}#1-2", 1, "建设仲裁中心。", "二、创新", "", ("市司法局",)))
+    store.save_notice(Notice(NOTICE_ID, "某市试点方案", "某市", NOTICE_ID, "2023-01-05", "", (), (), (), tasks))
+    store.save_document(NOTICE_ID, Document("d2", "", "text", ()), [Passage("d2-0", "d2", "另有一段。")])
+    browser = Browser(server)
+    _, page = browser.get(f"/link/{link_id(P[0], TASKS[0].id)}")
+    assert '<button name="move" value="1-2"><b>1-2</b>' in page
+    assert '<option value="1-2 建设仲裁中心。">' in page
+    assert "建设仲裁中心。</p>" in browser.get("/task/1-2")[1]
+    assert "提供仲裁服务。</p>" in browser.get("/task/1")[1]
+    for passage, task, how in (
+        (P[0], TASKS[0], {"move": "1-2"}), (P[1], TASKS[1], {"verdict": "moved", "target": "1－2 建设仲裁中心。"}),
+        (P[3], TASKS[0], {"verdict": "moved", "target": "02"}),
+    ):  # fmt: skip
+        assert browser.post("/decide", passage=passage, task=task.id, seen="0", **how)[0] == 303
+    assert [d.moved_to for d in store.decisions(NOTICE_ID)] == [tasks[3].id, tasks[3].id, TASKS[1].id]
+    assert "任务 1，改挂到 任务 1-2" in browser.get("/queue?queue=all&task=1-2")[1]
+    assert len(re.findall('<article class="card', browser.get("/queue?queue=all&task=1-2")[1])) == 2
+
+
+def test_a_label_that_another_program_added_is_not_overwritten(server, store):
+    browser = Browser(server)
+    browser.get("/task/1")
+    store.add_labels(NOTICE_ID, [Label(TASKS[0].id, "sector", "finance", 1.0, "李某（导入）")])
+    browser.post("/label", target=TASKS[0].id, was_sector="tech", sector="health", back="/task/1")
+    _, page = browser.get("/task/1")
+    assert "已被他人改动" in page
+    assert "李某（导入）" in page
+    assert View(store.snapshot(NOTICE_ID)).value(TASKS[0].id, "sector") == "finance"
+
+
+def test_a_corrected_label_does_not_have_all_read_again(store):
+    desk = Desk(store, NOTICE_ID, Settings(), "2024-06-30")
+    passages = desk.board().view.snapshot.passages
+    desk.add_labels([Label(TASKS[0].id, "sector", "finance", 1.0, "王某")])
+    board = desk.board()
+    assert board.view.value(TASKS[0].id, "sector") == "finance"
+    assert board.view.snapshot.passages is passages
+    assert store.snapshot(NOTICE_ID).labels == board.view.snapshot.labels

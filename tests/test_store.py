@@ -123,6 +123,53 @@ def test_a_decision_follows_its_words_into_the_new_version_of_a_document(store):
     assert store.decisions(NOTICE.id)[0].passage == old[1].id  # kept as it was said
 
 
+def test_a_persons_status_follows_its_words_into_the_new_version_of_a_document(store):
+    old = save(store, document("甲"), ["开头。", "已落地 3 个项目。"], TASKS[:2])
+    said = [Label(p.id, "status", "planned", 1.0, "王某") for p in old]
+    store.add_labels(NOTICE.id, said)
+    save(store, document("乙"), ["另一份材料。"], TASKS[:1])
+    store.add_labels(NOTICE.id, [Label("乙1-0", "status", "ongoing", 1.0, "王某")])
+    store.forget_documents(NOTICE.id, ["甲1"])
+    new = save(store, document("甲", version=2), ["新的开头。", "插入一段。", "已落地3个项目。"], TASKS)
+    persons = store.snapshot(NOTICE.id).labels[-3:]
+    assert [(x.target, x.value) for x in persons] == [
+        (old[0].id, "planned"), (new[2].id, "planned"), ("乙1-0", "ongoing"),
+    ]  # fmt: skip
+    with store._begin() as connection:  # as it was stored before the words were kept with it
+        connection.execute(sa.text("update labels set data = replace(data, 'text_id', 'unknown')"))
+    assert store.snapshot(NOTICE.id).labels[-3:] == persons
+    store.add_labels(NOTICE.id, [Label(new[2].id, "status", "ongoing", 1.0, "李某")])
+    assert [x.value for x in store.snapshot(NOTICE.id).labels if x.target == new[2].id] == ["done", "ongoing"]
+
+
+def test_a_given_id_that_says_something_else_gives_its_decision_to_its_words(store):
+    doc = document("甲")
+    save(store, doc, ["已落地3个项目。", "正在推进。"], TASKS[:2])
+    store.add_decision(Decision("甲1-0", TASKS[0], "rejected", "王某", "2024-06-01T09:00:00+08:00"))
+    store.add_labels(NOTICE.id, [Label("甲1-0", "status", "planned", 1.0, "王某")])
+    save(store, doc, ["新的开头。", "已落地3个项目。"], TASKS[:2])
+    snapshot = store.snapshot(NOTICE.id)
+    assert snapshot.decisions[0].passage == "甲1-1"
+    assert snapshot.labels[-1].target == "甲1-1"
+
+
+def test_a_document_can_be_moved(store):
+    doc = document("甲")
+    save(store, doc, ["一。"], TASKS[:1])
+    store.move_document(NOTICE.id, doc.id, "/data/b/甲.docx")
+    assert store.document_paths(NOTICE.id) == {doc.id: "/data/b/甲.docx"}
+    assert store.snapshot(NOTICE.id).documents[0].path == "/data/b/甲.docx"
+    assert store.known_documents(NOTICE.id) == {doc.id: "linker-1"}
+
+
+def test_passages_are_found_by_an_index_in_stores_made_without_it(tmp_path):
+    with Store(tmp_path / "s.sqlite") as store, store._begin() as connection:
+        connection.execute(sa.text("drop index passages_by_id"))
+    with Store(tmp_path / "s.sqlite") as store, store._begin() as connection:
+        query = "explain query plan select text_id from passages where notice_id = 'a' and id = 'b'"
+        assert "passages_by_id" in str(connection.execute(sa.text(query)).all())
+
+
 def test_a_failed_save_leaves_what_was_there(store):
     doc = document("甲")
     save(store, doc, ["一。"], TASKS[:1])

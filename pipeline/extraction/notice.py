@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.errors import ExtractionError
 from pipeline.extraction.notice_aims import find_areas, find_goals
@@ -68,6 +69,19 @@ def extract_notice(document: Document, settings: Settings = Settings()) -> Notic
         areas=find_areas(paragraphs, tasks_of_notice, document.issuer),
         goals=find_goals(paragraphs, document.date),
     )
+
+
+def with_id(notice: Notice, identity: str) -> Notice:
+    """Return a notice under another id, with its tasks; what follows # in the id of a task stays.
+
+    Example:
+        >>> from pipeline.records import Task
+        >>> notice = Notice("a", "方案", "", "", "", "", (), (), (), (Task("a#1-2", 1, "开展试点。"),))
+        >>> with_id(notice, "b").tasks[0].id
+        'b#1-2'
+    """
+    tasks = tuple(replace(task, id=f"{identity}#{task.id.rpartition('#')[2]}") for task in notice.tasks)
+    return replace(notice, id=identity, tasks=tasks)
 
 
 def _choose(document: Document, tables: list[Table]) -> list[Table]:

@@ -446,6 +446,16 @@ def _after(date: str, years: int) -> str:
         return ""
 
 
+def deadlines(text: str) -> list[str]:
+    """Return the last day of each time that a text names, in order, "" for one that may be meant otherwise.
+
+    Example:
+        >>> deadlines("2022年底前启动，2024年上半年完成"), deadlines("长期")
+        (['2022-12-31', '2024-06-30'], [])
+    """
+    return [_end(found) for found in _UNTIL.finditer(text)]
+
+
 def _end(found: re.Match[str]) -> str:
     """The last day of the year, half, quarter, month or day that a time names, "" where it may be meant otherwise."""
     _, year_word, month_word, day_word, half, quarter, part, before = found.groups()

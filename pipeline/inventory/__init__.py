@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.inventory.exports import FORMATS, export, filter_snapshot, write_tables
+from pipeline.inventory.exports import FORMATS, cut_name, export, filter_snapshot, write_tables
 from pipeline.inventory.frames import build_inventory, links_frame, policies, problems_frame, projects
 from pipeline.inventory.ledger import Results, build_ledger, history, totals
 from pipeline.inventory.report import write_report
@@ -18,6 +18,7 @@ __all__ = [
     "View",
     "build_inventory",
     "build_ledger",
+    "cut_name",
     "export",
     "filter_snapshot",
     "history",

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.inventory.frames import district_of
 from pipeline.inventory.ledger import Results, history
 from pipeline.inventory.report import write_report
 from pipeline.inventory.unit_table import unit_table
-from pipeline.inventory.view import View
+from pipeline.inventory.view import Part, View
 from pipeline.inventory.word import write_word
 from pipeline.inventory.workbook import write_workbook
 from pipeline.records import Decision, Snapshot
@@ -157,7 +158,8 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "", setting
     """Return the part of a snapshot that is of a time or a unit.
 
     A unit that leads or cooperates in tasks keeps those tasks and what carries them out; another one keeps what it
-    sent in (issuer or district), and all tasks.
+    sent in (issuer or district), and all tasks. Outputs say what was kept; status and light of a task are still
+    judged by all there is.
 
     Args:
         snapshot: all there is.
@@ -171,8 +173,11 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "", setting
     import datetime
 
     view = View.of(snapshot, settings)
+    if not since and not unit:
+        return snapshot
     kept = dict(view.documents)
     tasks = snapshot.notice.tasks
+    scope = []
     if since:
         try:
             datetime.date.fromisoformat(since)
@@ -183,6 +188,7 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "", setting
         wanted = compact(unit)
         named = view.units.named(unit)
         own = tuple(t for t in tasks if named.intersection((*t.lead_units, *t.coop_units)))
+        scope.append(f"{wanted}{'牵头或配合的任务' if own else '报送的材料'}")
         if own:
             tasks = own
             ids = {task.id for task in own}
@@ -199,25 +205,42 @@ def filter_snapshot(snapshot: Snapshot, since: str = "", unit: str = "", setting
             if not kept:
                 units = sorted({name for task in tasks for name in task.lead_units})
                 raise DataError(f"--unit {unit}：没有这个单位的任务或材料。牵头单位有：{'、'.join(units[:40])}。")
+    if since:
+        scope.append(f"{since}以来的材料")
     passages = tuple(p for p in snapshot.passages if p.document_id in kept)
     here, numbers = {p.id for p in passages}, {t.id for t in tasks}
-    return dataclasses.replace(
-        snapshot,
-        notice=dataclasses.replace(snapshot.notice, tasks=tasks),
-        documents=tuple(d for d in snapshot.documents if d.id in kept),
-        passages=passages,
-        links=tuple(x for x in snapshot.links if x.passage in here and x.task in numbers),
-        decisions=tuple(_within(d, numbers) for d in snapshot.decisions if d.passage in here and _touches(d, numbers)),
-        settings=(
+    last = {(d.passage, d.task): d for d in snapshot.decisions}
+    # A move that was taken back must not come in as an accepted link, for what took it back stays outside.
+    standing = [
+        d for d in snapshot.decisions if d.task in numbers or (d.moved_to in numbers and last[d.passage, d.task] is d)
+    ]
+    fields = {field.name: getattr(snapshot, field.name) for field in dataclasses.fields(Snapshot)}
+    fields |= {
+        "whole": snapshot,
+        "scope": "、".join(scope),
+        "notice": dataclasses.replace(snapshot.notice, tasks=tasks),
+        "documents": tuple(d for d in snapshot.documents if d.id in kept),
+        "passages": passages,
+        "links": tuple(x for x in snapshot.links if x.passage in here and x.task in numbers),
+        "decisions": tuple(_within(d, numbers) for d in standing if d.passage in here),
+        "settings": (
             *snapshot.settings,
             *((("since", since),) if since else ()),
             *((("unit", unit),) if unit else ()),
         ),
-    )
+    }
+    return Part(**fields)
 
 
-def _touches(decision: Decision, tasks: set[str]) -> bool:
-    return decision.task in tasks or decision.moved_to in tasks
+def cut_name(since: str = "", unit: str = "") -> str:
+    """Return a name for the folder of a part, "" for the whole.
+
+    Example:
+        >>> cut_name("2024-01-01", "市商务委"), cut_name(unit="a/../b"), cut_name()
+        ('2024-01-01以来_市商务委', 'a-b', '')
+    """
+    words = [f"{since}以来" if since else "", unit]
+    return "_".join(name for word in words if (name := re.sub(r"[^\w()（）-]+", "-", word).strip("-")[:60]))
 
 
 def _within(decision: Decision, tasks: set[str]) -> Decision:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.inventory.duplicates import THRESHOLD, find_pairs, groups
 from pipeline.inventory.findings import PARTS, district, figures, firms, parts, replicability, risks
 from pipeline.inventory.lexicon import cues
-from pipeline.inventory.view import STATES, EffectiveLink, View
+from pipeline.inventory.view import STATES, EffectiveLink, View, task_name
 from pipeline.records import Decision, Document, Label, Link, Notice, Passage, Snapshot, Source, Task
 from pipeline.settings import Settings
 from pipeline.text import clean, compact
@@ -41,7 +41,7 @@ def numbers_of(tasks: Iterable[Task]) -> str:
         >>> numbers_of([Task("n#3", 3, "甲"), Task("n#14", 14, "乙")])
         '3、14'
     """
-    return "、".join(str(task.no) for task in tasks)
+    return "、".join(task_name(task.id) for task in tasks)
 
 
 def _unique(values: Iterable[str]) -> str:
@@ -202,7 +202,7 @@ def _link_row(view: View, effective: EffectiveLink) -> dict[str, Any]:
         "link": effective.id,
         "passage": link.passage,
         "task_id": task.id,
-        "task": task.no,
+        "task": view.numbers[task.id],
         "task_text": task.text,
         "grade": link.grade,
         "probability": link.probability,
@@ -222,7 +222,7 @@ def _link_row(view: View, effective: EffectiveLink) -> dict[str, Any]:
         "path": document.path,
         "labeller": link.labeller,
         "verdict": STATES[effective.state] if effective.state not in ("model", "received") else "",
-        "moved_to": moved.no if moved else None,
+        "moved_to": view.numbers[moved.id] if moved else None,
         "reviewer": decision.reviewer if decision else "",
         "time": decision.time if decision else "",
         "note": decision.note if decision else "",
@@ -294,7 +294,7 @@ def firm_roster(source: Snapshot | View) -> pandas.DataFrame:
     rows = []
     for name, passages in found.items():
         documents = {passage.document_id: view.documents[passage.document_id] for passage in passages}
-        tasks = {task.no: task for passage in passages for task in linked[passage.id]}
+        tasks = {task.id for passage in passages for task in linked[passage.id]}
         dates = sorted(document.date for document in documents.values() if document.date)
         rows.append(
             {
@@ -302,7 +302,7 @@ def firm_roster(source: Snapshot | View) -> pandas.DataFrame:
                 "mentions": len(passages),
                 "documents": len(documents),
                 "cases": sum(document.kind == "case" for document in documents.values()),
-                "tasks": numbers_of(tasks[no] for no in sorted(tasks)),
+                "tasks": numbers_of(task for identity, task in view.tasks.items() if identity in tasks),
                 "titles": "；".join(document.title for document in documents.values()),
                 "first_date": dates[0] if dates else "",
                 "last_date": dates[-1] if dates else "",

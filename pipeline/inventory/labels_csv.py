@@ -5,29 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.classification.schemes import UNCLASSIFIED, class_name, schemes
 from pipeline.errors import DataError, LimitError, ReadError
 from pipeline.inventory.ledger import STATUSES
 from pipeline.inventory.returned import task_named
-from pipeline.inventory.sheets import LINK_ID, VERDICT
-from pipeline.inventory.view import View
+from pipeline.inventory.sheets import FORMER, LINK_ID, LINKS_SHEET, VERDICT
+from pipeline.inventory.view import View, task_name
 from pipeline.readers.plain import decode
 from pipeline.records import Label, Problem, Scheme, Snapshot
 from pipeline.settings import Settings
 from pipeline.text import compact
 
 _SCHEME_WORDS: dict[Scheme, tuple[str, ...]] = {
-    "sector": ("行业", "领域", "行业领域", "sector"),
+    "sector": ("领域", "行业", "行业领域", "sector"),
     "reform": ("改革类型", "reform"),
-    "group": ("工作组", "工作专班", "专班", "推进组", "group"),
-    "stri": ("限制类型", "限制类别", "开放限制类别", "stri"),
+    "group": ("工作专班", "专班", "工作组", "推进组", "group"),
+    "stri": ("开放限制类别", "限制类别", "限制类型", "stri"),
     "status": ("进展", "进展状态", "status"),
 }
-# Of several the first whose cells name tasks is taken: 任务 may hold the wording, 序号 may count lines.
+# Of several the first whose cells name tasks is taken; one with the wording stands over one that counts lines.
 _TASK = ("任务号", "任务编号", "任务序号", "任务", "序号", "task_id", "task", "no")
+_WORDING = ("任务", "试点任务", "任务内容", "重点任务", "工作任务", "text")
 _COLUMNS = {
     "passage": ("段落", "段落编号", "段落号", "passage", "pid"),
     "scheme": ("类别", "分类", "scheme"),
@@ -35,7 +37,7 @@ _COLUMNS = {
     "who": ("标注人", "标注者", "标注人员", "审核人", "labeller"),
     "note": ("备注", "说明", "note"),
 }
-_ADVICE = "请写“任务、类别、取值、标注人”四列，或“任务”加“行业、改革类型、工作组、限制类型”各一列，另存为 CSV。"
+_ADVICE = "请写“任务、类别、取值、标注人”四列，或“任务”加“领域、改革类型、工作专班、开放限制类别”各一列，另存为 CSV。"
 _HEAD_ROWS = 20
 _MOST_ROWS = 300_000
 _SHOWN = 20
@@ -108,6 +110,10 @@ class _Reading:
         self.labels: list[Label] = []
         self.problems: list[Problem] = []
         self.task_ids = {compact(identity): identity for identity in view.tasks}
+        shared = Counter(_wording(task.text) for task in view.tasks.values())
+        self.wordings = {
+            text: task.id for task in view.tasks.values() if shared[text := _wording(task.text)] == 1 and text
+        }
         self.last = {(x.target, x.scheme, x.labeller): x for x in view.snapshot.labels}
         self.seen: dict[tuple[str, str], tuple[int, str]] = {}
         self.said: set[tuple[str, str, str]] = set()
@@ -115,13 +121,9 @@ class _Reading:
         self.width = 0
 
     def read(self, text: str) -> tuple[list[Label], list[Problem]]:
-        delimiter, head, columns, tasks = self._header(text)
+        delimiter, head, columns, tasks, wordings = self._header(text)
         rows = list(self._rows(text, delimiter, head))
-        place = next(
-            (p for p in tasks if any(self._task(_cell(row, p)) for _, row in rows)), tasks[0] if tasks else None
-        )
-        if place is not None:
-            columns["task"] = place
+        columns |= self._task_columns(rows, tasks, wordings)
         for number, row in rows:
             if any(cell.strip() for cell in row[self.width :]):
                 self.fault(
@@ -145,9 +147,33 @@ class _Reading:
         if problem not in self.problems[-1:]:  # a row with a column a scheme has one task to name
             self.problems.append(problem)
 
-    def _header(self, text: str) -> tuple[str, int, dict[str, int], list[int]]:
-        """The delimiter, the number of the header row, the place of each column, and of those that may name tasks."""
-        best: tuple[str, int, dict[str, int], list[int]] = (",", 0, {}, [])
+    def _task_columns(
+        self, rows: Sequence[tuple[int, list[str]]], tasks: Sequence[int], wordings: Sequence[int]
+    ) -> dict[str, int]:
+        """The columns that name tasks by number and by wording; a number that only counts lines names none."""
+
+        def named(place: int, find: Callable[[str], str]) -> list[str]:
+            return [find(_cell(row, place)) for _, row in rows]
+
+        wording = next((p for p in wordings if any(named(p, self._worded))), None)
+        number = next((p for p in tasks if p != wording and any(named(p, self._task))), None)
+        if wording is None:
+            number = number if number is not None else next(iter(tasks), None)
+            return {} if number is None else {"task": number}
+        if number is None:
+            return {"wording": wording}
+        counts = named(number, _plain) == [str(count) for count in range(1, len(rows) + 1)]
+        pairs = zip(named(number, self._task), named(wording, self._worded), strict=True)
+        if counts and any(told and other and told != other for told, other in pairs):
+            return {"wording": wording}
+        return {"task": number, "wording": wording}
+
+    def _header(self, text: str) -> tuple[str, int, dict[str, int], list[int], list[int]]:
+        """The delimiter, the number of the header row, the place of each column, and of those that may name tasks.
+
+        These are two lists: of columns by number, and of those that may hold the wording.
+        """
+        best: tuple[str, int, dict[str, int], list[int], list[int]] = (",", 0, {}, [], [])
         returned = False
         for delimiter in ",\t;，":
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -166,19 +192,20 @@ class _Reading:
                     if word in names
                 }
                 tasks = [names.index(word) for word in _TASK if word in names]
-                if len(columns) + bool(tasks) > len(best[2]) + bool(best[3]):
-                    best = delimiter, number, columns, tasks
+                wordings = [names.index(word) for word in _WORDING if word in names]
+                if len(columns) + bool(tasks or wordings) > len(best[2]) + bool(best[3] or best[4]):
+                    best = delimiter, number, columns, tasks, wordings
                     self.width = len(names)
-                    returned = LINK_ID in names or VERDICT in names
-        columns, tasks = best[2:]
+                    returned = bool({LINK_ID, FORMER[LINK_ID], VERDICT} & set(names))
+        columns, tasks, wordings = best[2:]
         if returned:
             raise DataError(f"{self.path}：这是审核意见表。请把工作簿存为 .xlsx 后再读回，不要另存为 CSV。")
-        if not tasks and "passage" not in columns:
+        if not tasks and not wordings and "passage" not in columns:
             raise DataError(f"{self.path}：找不到“任务”或“段落”一栏。{_ADVICE}")
         if "scheme" in columns and "value" in columns:
-            best = (*best[:2], {k: v for k, v in columns.items() if k not in _SCHEME_WORDS}, tasks)
+            best = (*best[:2], {k: v for k, v in columns.items() if k not in _SCHEME_WORDS}, tasks, wordings)
         elif not columns.keys() & _SCHEME_WORDS.keys():
-            raise DataError(f"{self.path}：找不到“类别”和“取值”两栏，也没有行业、改革类型等栏。{_ADVICE}")
+            raise DataError(f"{self.path}：找不到“类别”和“取值”两栏，也没有领域、改革类型等栏。{_ADVICE}")
         return best
 
     def _rows(self, text: str, delimiter: str, head: int) -> Iterator[tuple[int, list[str]]]:
@@ -199,6 +226,10 @@ class _Reading:
                 return
             if number > head and any(cell.strip() for cell in row):
                 yield number, row
+
+    def _worded(self, cell: str) -> str:
+        """The id of the task whose wording a cell holds, "" for none; a wording that two tasks share names neither."""
+        return self.wordings.get(_wording(_plain(cell)), "")
 
     def _task(self, cell: str) -> str:
         """The id of the task that a cell names by number or id, "" for none."""
@@ -238,20 +269,29 @@ class _Reading:
             if found in self.view.passages:
                 return found
             if not found:
-                self.fault(number, "进展标在段落上，未读入。请在“段落”一栏填段落编号（见工作簿“链接明细”）。")
+                self.fault(number, f"进展标在段落上，未读入。请在“段落”一栏填段落编号（见工作簿“{LINKS_SHEET}”）。")
                 return ""
             advice = "请核对编号。"
             if re.fullmatch(r"[\d.]+e\+?\d+|\d+", found, re.I):
                 advice = "编号可能被 Excel 改成了数字，请把该列设为文本后重填。"
             self.fault(number, f"段落“{_shown(passage)}”在现有材料中找不到，未读入。{advice}")
             return ""
-        found = self._task(task)
+        wording = cells.get("wording", "")
+        found, worded = self._task(task), self._worded(wording) or self._task(wording)
+        if found and worded and found != worded:
+            self.fault(
+                number,
+                f"任务号“{_shown(task)}”与同一行的任务内容（任务 {task_name(worded)}）不是同一项任务，未读入。请核对。",
+            )
+            return ""
+        found = worded or found
+        task = task or wording
         if not found and task:
             self.fault(
                 number, f"任务“{_shown(task)}”不是本公文的任务号或编号，未读入。请核对，或用 --notice 指明公文。"
             )
         elif not found:
-            self.fault(number, "行业等类别标在任务上，未读入。请在“任务”一栏填任务号。")
+            self.fault(number, "领域等类别标在任务上，未读入。请在“任务”一栏填任务号。")
         return found
 
     def _value(self, number: int, scheme: Scheme, word: str) -> str:
@@ -294,6 +334,10 @@ class _Reading:
                 f"{who} 此前已标“{_value_name(scheme, value)}”，其后 {now.labeller} 改为"
                 f"“{_value_name(scheme, now.value)}”，未再读入。确需改回请在审核页面（shidian review）上改。",
             )
+
+
+def _wording(text: str) -> str:
+    return compact(text).rstrip("。；;.，")
 
 
 def _cell(row: Sequence[str], place: int) -> str:

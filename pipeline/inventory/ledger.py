@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from pipeline.extraction.notice_aims import deadlines
 from pipeline.inventory.frames import (
     _frame,
     cases,
@@ -20,7 +22,7 @@ from pipeline.inventory.frames import (
 from pipeline.inventory.view import EffectiveLink, View
 from pipeline.records import Snapshot, Task
 from pipeline.settings import Settings
-from pipeline.text import parse_date
+from pipeline.text import compact, normalise
 
 if TYPE_CHECKING:
     import pandas
@@ -123,19 +125,16 @@ def light(
     return "green", f"正在推进（最近 {latest}）"
 
 
+_WITH_MARKS = re.compile(r"(?<!\d)(20\d\d)([-./])(\d{1,2})(?:\2(\d{1,2}))?(?!\d)")  # 2023-12, 2023.6, 2023/7/15
+_FIRST_MONTH = re.compile(r"年\d{1,2}月?[-~—–～至到、](?=\d{1,2}月)")  # of 2023年9月—12月 the later holds
+
+
 def _deadline(task: Task) -> str:
-    """The end of the month or year that a deadline names: 2023年12月 is not missed before it is over."""
-    text = task.deadline
-    date = parse_date(text) if text else ""
-    if not date:
-        return ""
-    year, month, _ = (int(part) for part in date.split("-"))
-    if "日" in text or text.count("-") == 2 or text.count(".") == 2 or text.count("/") == 2:
-        return date
-    if "月" not in text and text.count("-") == 0 and text.count(".") == 0 and text.count("/") == 0:
-        month = 12
-    following = datetime.date(year + month // 12, month % 12 + 1, 1)
-    return (following - datetime.timedelta(days=1)).isoformat()
+    """The last day of the last time that a deadline names: 2023年12月 is not missed before it is over."""
+    text = _WITH_MARKS.sub(
+        lambda found: f"{found[1]}年{found[3]}月" + (f"{found[4]}日" if found[4] else ""), normalise(task.deadline)
+    )
+    return next(reversed(deadlines(_FIRST_MONTH.sub("年", compact(text)))), "")
 
 
 def build_ledger(source: Snapshot | View, settings: Settings | None = None) -> pandas.DataFrame:
@@ -162,7 +161,8 @@ def _ledger_row(view: View, task: Task) -> dict[str, Any]:
     links = sorted(
         view.links_of_task[task.id], key=lambda e: (view.date_of(e.link.passage), e.link.probability), reverse=True
     )
-    told = _evidence(view, links)
+    # Only all that is known can judge a task: a part would show as silent what was done before it.
+    told = _evidence(view.whole, view.whole.links_of_task[task.id])
     status = task_status(told)
     newest = next((e for e in links if view.value(e.link.passage, "status") in ("done", "ongoing", "planned")), None)
     newest = newest or (links[0] if links else None)
@@ -173,7 +173,7 @@ def _ledger_row(view: View, task: Task) -> dict[str, Any]:
         status, latest, _deadline(task), view.snapshot.date, view.settings, view.snapshot.notice.date
     )
     row: dict[str, Any] = {
-        "task_id": task.id, "no": task.no, "part": task.part, "section": task.section, "text": task.text,
+        "task_id": task.id, "no": view.numbers[task.id], "part": task.part, "section": task.section, "text": task.text,
         "lead_units": "、".join(task.lead_units), "coop_units": "、".join(task.coop_units), "deadline": task.deadline,
         **{scheme: view.value(task.id, scheme) for scheme in ("sector", "reform", "group", "stri")},
         "status": status, "carried_out": any(s == "done" for _, _, s in told), "light": colour, "reason": reason,
@@ -213,7 +213,7 @@ def history(source: Snapshot | View) -> pandas.DataFrame:
     view = View.of(source)
     rows = [
         {
-            "task_id": e.link.task, "no": view.tasks[e.link.task].no, "date": view.date_of(e.link.passage),
+            "task_id": e.link.task, "no": view.numbers[e.link.task], "date": view.date_of(e.link.passage),
             "status": view.value(e.link.passage, "status"), "probability": e.link.probability,
             "evidence": e.link.evidence.text, "title": view.document_of(e.link.passage).title,
             "issuer": view.document_of(e.link.passage).issuer, "passage": e.link.passage,
@@ -221,7 +221,8 @@ def history(source: Snapshot | View) -> pandas.DataFrame:
         for e in view.counted
     ]  # fmt: skip
     columns = ["task_id", "no", "date", "status", "probability", "evidence", "title", "issuer", "passage"]
-    return _frame(sorted(rows, key=lambda row: (row["no"], row["date"], row["passage"])), columns)
+    order = {identity: i for i, identity in enumerate(view.tasks)}
+    return _frame(sorted(rows, key=lambda row: (order[row["task_id"]], row["date"], row["passage"])), columns)
 
 
 class Results:
@@ -266,7 +267,9 @@ class Results:
             "linked_passages": len({e.link.passage for e in view.counted}),
             "links": len(view.counted),
             "related_links": sum(view.related_count.values()),
-            "sure_links": sum(e.link.probability >= view.settings.sign_threshold for e in view.counted),
+            "sure_links": sum(
+                e.state == "model" and e.link.probability >= view.settings.sign_threshold for e in view.counted
+            ),
             **{f"links_{key}": states[key] for key in ("accepted", "rejected", "moved", "unsure")},
             "cases": len(linked),
             "distinct_cases": int(linked["group"].nunique()) if len(linked) else 0,

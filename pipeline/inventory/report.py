@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def render(results: Results, folder: Path) -> str:
     template = environment.get_template("report.html.j2")
     text: str = template.render(
         notice=view.snapshot.notice,
+        scope=view.scope,
+        all_tasks=len(view.whole.tasks),
         date=view.snapshot.date,
         t=results.totals,
         names=sheets.TOTALS,
@@ -177,7 +180,9 @@ def _plots(results: Results) -> dict[str, str]:
         else "",
         "timeline": charts.timeline("各月关联与累计覆盖的任务", periods, counts, reached, float(len(ledger))),
         "risk": charts.risk_coverage(
-            "自动归档比例与预期错误率", [e.link.probability for e in view.counted], view.settings.sign_threshold
+            "自动归档比例与预期错误率",
+            [e.link.probability for e in view.counted if e.state == "model"],
+            view.settings.sign_threshold,
         ),
     }
 
@@ -187,7 +192,7 @@ def _months(view: View) -> tuple[list[str], list[float], list[float]]:
     by: dict[str, list[EffectiveLink]] = defaultdict(list)
     for effective in view.counted:
         date = view.date_of(effective.link.passage)
-        if date:
+        if re.match(r"\d{4}-(?:0[1-9]|1[0-2])(?!\d)", date):
             by[date[:7]].append(effective)
     if not by:
         return [], [], []
@@ -208,7 +213,7 @@ class _Example:
     """A link shown with its evidence marked in the passage."""
 
     probability: float
-    no: int
+    no: int | str
     task: str
     before: str
     evidence: str
@@ -237,7 +242,7 @@ def _example(view: View, effective: EffectiveLink, folder: Path) -> _Example:
         start, end = (0, 0) if start < 0 else (start, start + len(link.evidence.text))
     page = view.place(passage).page
     return _Example(
-        link.probability, task.no, task.text, passage.text[:start], passage.text[start:end], passage.text[end:],
-        document.title, document.issuer, view.date_of(passage.id), page, link.evidence.why,
-        _href(document.path, page, folder),
+        link.probability, view.numbers[task.id], task.text,
+        passage.text[:start], passage.text[start:end], passage.text[end:], document.title, document.issuer,
+        view.date_of(passage.id), page, link.evidence.why, _href(document.path, page, folder),
     )  # fmt: skip

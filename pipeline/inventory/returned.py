@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import datetime
+import io
 import re
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, ReadError
-from pipeline.inventory.sheets import LINK_ID, MOVED_TO, NOTE, PASSAGE_ID, REVIEWER, TASK_NO, VERDICT, VERDICTS
-from pipeline.inventory.view import View, link_id
+from pipeline.inventory.sheets import (
+    FORMER,
+    LINK_ID,
+    LINKS_SHEET,
+    MOVED_TO,
+    NOTE,
+    PASSAGE_ID,
+    REVIEWER,
+    TASK_NO,
+    VERDICT,
+    VERDICTS,
+)
+from pipeline.inventory.view import STATES, View, link_id, task_name
 from pipeline.readers.archive import Archive
 from pipeline.records import Decision, Problem, Snapshot, Task, Verdict
 from pipeline.settings import Settings
 from pipeline.text import compact, parse_numeral
 
 _SYNONYMS = {
-    LINK_ID: ("链接编号", "关联编号", "编号"),
+    LINK_ID: (LINK_ID, FORMER[LINK_ID], "编号"),
     VERDICT: ("审核意见", "审核结果", "意见", "核查意见", "审核", "结论"),
     MOVED_TO: ("改挂任务", "改挂", "改挂至", "改挂到", "改挂任务号", "应挂任务"),
     REVIEWER: ("审核人", "审核人员", "核查人", "复核人"),
@@ -50,7 +63,8 @@ def read_returned_workbook(
     """Read an officer's opinions out of a workbook that this package wrote.
 
     Rows may have been deleted, sorted or filtered and columns moved or renamed. A row says something only where its
-    opinion differs from what was decided before. The file itself is not touched.
+    opinion differs from what was decided before: one that the reviewer gave earlier, and that somebody overruled since,
+    was in the workbook when it was written and is not given again. The file itself is not touched.
 
     Args:
         path: the XLSX file.
@@ -71,7 +85,9 @@ def read_returned_workbook(
     name = str(path)
     problems: list[Problem] = []
     known = _known_links(view)
-    last = {(decision.passage, decision.task): decision for decision in view.snapshot.decisions}
+    said: dict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for decision in view.snapshot.decisions:
+        said[decision.passage, decision.task].append(decision)
     decisions: list[Decision] = []
     seen: dict[tuple[str, str], tuple[int, str, str]] = {}
     for number, cells, columns in _rows(Path(path), settings, problems):
@@ -81,12 +97,12 @@ def read_returned_workbook(
             continue
 
         def fault(message: str, number: int = number) -> None:
-            problems.append(Problem("table", f"链接明细第{number}行：{message}", name, row=number))
+            problems.append(Problem("table", f"{LINKS_SHEET}第{number}行：{message}", name, row=number))
 
         link = _find(text, known, view)
         if link is None:
             fault(
-                f"链接编号“{text.get(LINK_ID, '')}”在现有记录中找不到，该行的审核意见（{word or '改挂'}）未读入。"
+                f"{LINK_ID}“{text.get(LINK_ID, '')}”在现有记录中找不到，该行的审核意见（{word or '改挂'}）未读入。"
                 "请核对编号，或在新的工作簿中重填。"
             )
             continue
@@ -106,25 +122,32 @@ def read_returned_workbook(
                 continue
             moved_to = task.id
             if task == link.task:
-                fault(f"改挂任务与原任务同为 {task.no}，未读入。请核对。")
+                fault(f"改挂任务与原任务同为 {task_name(task.id)}，未读入。请核对。")
                 continue
         elif target:
             fault(f"审核意见为“{word}”，改挂任务“{target}”未采用。需要改挂时请把审核意见选为“改挂”。")
         key = (link.passage, link.task.id)
-        said = (verdict, moved_to)
         if key in seen:
-            if seen[key][1:] != said:
+            if seen[key][1:] != (verdict, moved_to):
                 fault(f"与第{seen[key][0]}行是同一条关联而意见不同，以先出现的为准。请核对。")
             continue
-        seen[key] = (number, *said)
-        who = text.get(REVIEWER, "") or reviewer
+        seen[key] = (number, verdict, moved_to)
+        who = (str(cells[columns[REVIEWER]]).strip() if text.get(REVIEWER) else "") or reviewer
         note = str(cells[columns[NOTE]]).strip() if NOTE in columns and _given(cells, columns[NOTE]) else ""
-        before = last.get(key)
-        if (
+        same = [
             before
-            and (before.verdict, before.moved_to, before.note) == (verdict, moved_to, note)
-            and (not who or before.reviewer == who)
-        ):
+            for before in said[key]
+            if (before.verdict, before.moved_to, before.note) == (verdict, moved_to, note)
+            and (not who or compact(before.reviewer) == compact(who))
+        ]
+        if same:
+            now_holds = said[key][-1]
+            if (now_holds.verdict, now_holds.moved_to) != (verdict, moved_to):
+                first, later = (decision.reviewer or "有人" for decision in (same[-1], now_holds))
+                fault(
+                    f"{first} 此前已选“{STATES[verdict]}”，其后 {later} 改为“{STATES[now_holds.verdict]}”，未再读入。"
+                    "确需改回请写明审核备注，或在审核页面（shidian review）上改。"
+                )
             continue
         if not who:
             fault("没有填写审核人，意见已读入，记为“未署名”。请补填。")
@@ -151,10 +174,13 @@ def _find(text: dict[str, str], known: dict[str, _Known], view: View) -> _Known 
 
 
 def task_named(text: str, view: View) -> Task | None:
-    """The task that a cell names: 12, 12.0, 任务12, 第12项, 十二."""
+    """The task that a cell names: 12, 12.0, 任务12, 第12项, 十二, or 12-2, which a spreadsheet makes a date."""
     match = re.fullmatch(r"(?:任务|第)?(.+?)(?:\.0+)?(?:项|号|条)?(?:任务)?", text.strip("、，。# "))
-    number = parse_numeral(match.group(1)) if match else None
-    return next((task for task in view.tasks.values() if task.no == number), None)
+    word = match.group(1) if match else ""
+    if date := re.fullmatch(r"(?:\d{4}[-/年])?(\d\d?)[-/月](\d\d?)日?(?: ?00:00:00)?", text):
+        word = f"{int(date[1])}-{int(date[2])}"
+    number = parse_numeral(word)
+    return view.named.get(word if number is None else str(number))
 
 
 def _rows(
@@ -168,7 +194,7 @@ def _rows(
     try:
         data = path.read_bytes()
         Archive(str(path), data, settings)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
     except ReadError as error:
         raise DataError(f"{error}{advice}") from error
     except OSError as error:
@@ -177,8 +203,7 @@ def _rows(
         raise DataError(f"{path}：不是有效的 XLSX 工作簿（{error}）。{advice}") from error
     try:
         names = list(book.sheetnames)
-        order = [n for n in names if n == "链接明细"] + [n for n in names if n != "链接明细" and "链接" in n]
-        order += [n for n in names if n not in order]
+        order = sorted(names, key=lambda n: (n != LINKS_SHEET, n != FORMER[LINKS_SHEET], not re.search("关联|链接", n)))
         for name in order:
             sheet = book[name]
             head, columns = _header(sheet.iter_rows(min_row=1, max_row=_HEAD_ROWS, values_only=True))
@@ -201,7 +226,7 @@ def _rows(
             return
     finally:
         book.close()
-    raise DataError(f"{path}：找不到“链接明细”表或“{LINK_ID}”一栏。{advice}")
+    raise DataError(f"{path}：找不到“{LINKS_SHEET}”表或“{LINK_ID}”一栏。{advice}")
 
 
 def _header(rows: Iterable[Sequence[Any]]) -> tuple[int, dict[str, int]]:
@@ -258,6 +283,6 @@ def _name_changes(
             message = f"“{sheet_name}”表没有“{key}”一栏。"
             message += {MOVED_TO: "改挂的意见无法读入。", REVIEWER: "审核人以命令所给的为准。"}.get(key, "")
             problems.append(Problem("table", message, str(path), row=head))
-        elif place >= len(names) or names[place] != key:
+        elif place >= len(names) or names[place] not in (key, FORMER.get(key)):
             shown = names[place] if place < len(names) and names[place] else f"第{place + 1}列"
             problems.append(Problem("note", f"“{shown}”一栏按“{key}”读取。", str(path), row=head))

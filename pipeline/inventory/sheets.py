@@ -23,8 +23,11 @@ KINDS = {
 VERDICTS = {"同意": "accepted", "不同意": "rejected", "改挂": "moved", "存疑": "unsure"}
 """The officer's words and what they mean."""
 
-LINK_ID, VERDICT, MOVED_TO, REVIEWER, NOTE = "链接编号", "审核意见", "改挂任务", "审核人", "审核备注"
+LINK_ID, VERDICT, MOVED_TO, REVIEWER, NOTE = "关联编号", "审核意见", "改挂任务", "审核人", "审核备注"
 PASSAGE_ID, TASK_NO = "段落编号", "任务号"
+LINKS_SHEET = "关联明细"
+FORMER = {LINK_ID: "链接编号", LINKS_SHEET: "链接明细"}
+"""What earlier workbooks call these; they are still read."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ TOTALS = {
     "linked_passages": "已关联段落",
     "links": "关联总数",
     "related_links": "相近关联（不计入）",
-    "sure_links": "高把握关联",
+    "sure_links": "待签认的高把握关联",
     "links_accepted": "审核同意",
     "links_rejected": "审核不同意",
     "links_moved": "审核改挂",

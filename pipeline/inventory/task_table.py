@@ -10,6 +10,7 @@ from pipeline.inventory import sheets
 from pipeline.inventory.exports import harmless
 from pipeline.inventory.files import write_safely
 from pipeline.inventory.frames import fact_rows
+from pipeline.inventory.view import shown_numbers
 from pipeline.records import Notice, to_dict
 
 COLUMNS = ("序号", "部分", "章节", "任务", "牵头单位", "配合单位", "完成时限", "页", "行")
@@ -18,10 +19,12 @@ _WIDTHS = (6, 24, 24, 70, 28, 36, 14, 6, 6)
 
 def task_rows(notice: Notice) -> list[tuple[str | int, ...]]:
     """Return a row a task, in the order of COLUMNS."""
+    numbers = shown_numbers(notice.tasks)
     return [
         (
-            task.no, task.part, task.section, task.text, "、".join(task.lead_units), "、".join(task.coop_units),
-            task.deadline, (task.source and task.source.page) or "", (task.source and task.source.row) or "",
+            numbers[task.id], task.part, task.section, task.text, "、".join(task.lead_units),
+            "、".join(task.coop_units), task.deadline,
+            (task.source and task.source.page) or "", (task.source and task.source.row) or "",
         )
         for task in notice.tasks
     ]  # fmt: skip

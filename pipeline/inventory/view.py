@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from pipeline.units import NoticeUnits
 
 STATES = {
-    "model": "待核查",
+    "model": "待审核",
     "accepted": "同意",
     "rejected": "不同意",
     "moved": "改挂",
@@ -47,6 +47,28 @@ class EffectiveLink:
     def id(self) -> str:
         """A short id for workbooks; the letter keeps spreadsheets from taking it for a number."""
         return link_id(self.link.passage, self.link.task)
+
+
+def task_name(task_id: str) -> str:
+    """Return what a task is called by: its number, with a suffix where the numbers of a notice begin anew.
+
+    Example:
+        >>> task_name("某发〔2022〕1号#12"), task_name("某发〔2022〕1号#12-2")
+        ('12', '12-2')
+    """
+    return task_id.rpartition("#")[2]
+
+
+def shown_numbers(tasks: Sequence[Task]) -> dict[str, int | str]:
+    """Return what stands in a column of task numbers, by id: the numbers, or the names where a number repeats.
+
+    Example:
+        >>> shown_numbers([Task("n#1", 1, "甲"), Task("n#1-2", 1, "乙")])
+        {'n#1': '1', 'n#1-2': '1-2'}
+    """
+    if len({task.no for task in tasks}) == len(tasks):
+        return {task.id: task.no for task in tasks}
+    return {task.id: task_name(task.id) for task in tasks}
 
 
 def link_id(passage: str, task: str) -> str:
@@ -98,8 +120,8 @@ def overlay(
         elif decision.verdict == "moved" and decision.moved_to and target != key:
             if old:
                 found[key] = EffectiveLink(old.link, "moved", decision)
-            # What was said of the target itself, before or after, stands over what follows from the move.
-            if last.get(target) is None:
+            # What is said of the target itself after the move stands over it; what was said before does not.
+            if last.get(target, -1) < index:
                 found[target] = EffectiveLink(sure, "received", decision)
         elif old or _given_before(decisions[:index], key):
             state = "rejected" if decision.verdict == "rejected" else "unsure"
@@ -121,6 +143,17 @@ def _whole(text: str) -> Evidence:
 
 
 @dataclass(frozen=True)
+class Part(Snapshot):
+    """A snapshot cut down to a time or a unit, with the whole, by which alone a task can be judged.
+
+    scope says in Chinese what was kept.
+    """
+
+    whole: Snapshot | None = None
+    scope: str = ""
+
+
+@dataclass(frozen=True)
 class View:
     """A snapshot with its indexes; make it once and hand it to every function of this package."""
 
@@ -138,6 +171,27 @@ class View:
     def tasks(self) -> dict[str, Task]:
         """Tasks by id, in the order of the notice."""
         return {task.id: task for task in self.snapshot.notice.tasks}
+
+    @functools.cached_property
+    def named(self) -> dict[str, Task]:
+        """Tasks by name; see task_name."""
+        return {task_name(identity): task for identity, task in self.tasks.items()}
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int | str]:
+        """What stands in a column of task numbers, by id."""
+        return shown_numbers(tuple(self.tasks.values()))
+
+    @functools.cached_property
+    def whole(self) -> View:
+        """The view of all there is where this one is of a part; else itself."""
+        whole = self.snapshot.whole if isinstance(self.snapshot, Part) else None
+        return View(whole, self.settings) if whole else self
+
+    @property
+    def scope(self) -> str:
+        """What a part is of, to be shown wherever its figures are; "" for the whole."""
+        return f"（仅含{self.snapshot.scope}）" if isinstance(self.snapshot, Part) and self.snapshot.scope else ""
 
     @functools.cached_property
     def units(self) -> NoticeUnits:

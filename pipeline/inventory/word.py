@@ -76,6 +76,7 @@ def _filled(results: Results, template: Path) -> Any:
     for part in document.sections:
         paragraphs += [*part.header.paragraphs, *part.footer.paragraphs]
     later = []
+    given = [paragraph.text for paragraph in paragraphs]
     for paragraph in paragraphs:
         found = _NAME.findall(paragraph.text)
         unknown = [name for name in found if name not in names and name not in blocks]
@@ -87,12 +88,15 @@ def _filled(results: Results, template: Path) -> Any:
             later.append((paragraph, found[0]))
         elif found:
             _replace(paragraph, names)
+    if results.view.scope and not any("{{范围}}" in text for text in given):
+        # A template of somebody's own may not know of parts; its figures must not pass for those of the whole.
+        next((p for p in document.paragraphs if p.text.strip()), document.paragraphs[0]).add_run(results.view.scope)
     # Sources are numbered where they are first cited: the list of them stands last.
     for paragraph, name in sorted(later, key=lambda item: item[1] == "资料来源"):
         blocks[name](paragraph)
         paragraph._element.getparent().remove(paragraph._element)
     core = document.core_properties
-    core.title = f"{results.view.snapshot.notice.title or '试点任务'}进展情况汇报"[:250]
+    core.title = f"{results.view.snapshot.notice.title or '试点任务'}进展情况汇报{results.view.scope}"[:250]
     core.subject = results.view.snapshot.notice.number[:250]
     core.comments = "；".join(f"{name}={value}" for name, value in settings_rows(results.view))[:250]
     core.author = ""
@@ -125,17 +129,23 @@ def _values(results: Results) -> dict[str, str]:
     view, t = results.view, results.totals
     notice = view.snapshot.notice
     year, month, day = [*view.snapshot.date.split("-"), "", "", ""][:3]
+    deployed = f"公文部署任务{len(view.whole.tasks)}项"
+    if view.scope:
+        deployed += f"，本报告{view.scope[1:-1]}，涉及任务{t['tasks']}项，任务状态和亮灯按全部材料判断"
     values = {
         "公文标题": notice.title or notice.number or "试点任务",
         "发文字号": notice.number or "（无文号）",
         "发文机关": notice.issuer,
         "成文日期": notice.date,
-        "运行日期": f"{year}年{int(month)}月{int(day)}日" if day else "（未注明日期）",
+        "运行日期": f"{year}年{int(month)}月{int(day)}日" if (month + day).isdecimal() and day else "（未注明日期）",
         "落地比例": f"{t['carried_out'] / t['tasks']:.1%}" if t["tasks"] else "0%",
         "覆盖比例": f"{t['with_evidence'] / t['tasks']:.1%}" if t["tasks"] else "0%",
         "案例目标说明": f"（公文提出的目标为 {t['case_goal']} 个以上）" if t["case_goal"] else "",
         "红灯月数": str(view.settings.red_months),
         "黄灯月数": str(view.settings.amber_months),
+        "范围": view.scope,
+        "任务部署情况": deployed,
+        "高把握关联": str(t["sure_links"]),  # the former name of a total
     }
     return {name: printable(value) for name, value in values.items()} | {
         name: str(t[key]) for key, name in sheets.TOTALS.items()
@@ -441,14 +451,14 @@ def make_template(path: str | Path) -> None:
         found.paragraph_format.keep_with_next = True
         for child in found.element.xpath("./w:pPr/w:pBdr | ./w:rPr/w:color"):
             child.getparent().remove(child)
-    title = document.add_paragraph("《{{公文标题}}》进展情况汇报", style="Title")
+    title = document.add_paragraph("《{{公文标题}}》进展情况汇报{{范围}}", style="Title")
     title.alignment = WD_ALIGN_PARAGRAPH.CENTER
     date = document.add_paragraph("（{{发文字号}}，截至{{运行日期}}）")
     date.alignment = WD_ALIGN_PARAGRAPH.CENTER
     date.paragraph_format.first_line_indent = Pt(0)
     outline = [
         ("#一、总体情况", [
-            "公文部署任务{{任务总数}}项。截至目前，共收到材料{{材料总数}}份，其中{{已关联材料}}份与任务有关；"
+            "{{任务部署情况}}。截至目前，共收到材料{{材料总数}}份，其中{{已关联材料}}份与任务有关；"
             "曾报告落地的任务{{曾报落地的任务}}项，占{{落地比例}}；"
             "有材料的任务{{有材料的任务}}项，占{{覆盖比例}}；尚无材料的任务{{无材料的任务}}项。",
             "按最近报告的状态，已完成{{已完成}}项，推进中{{推进中}}项，拟推进{{拟推进}}项，有材料而未述进展{{有材料未述进展}}项。"

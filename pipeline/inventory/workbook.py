@@ -16,6 +16,7 @@ from pipeline.inventory.ledger import LIGHTS, Results
 from pipeline.inventory.sheets import Column
 from pipeline.inventory.unit_table import unit_table
 from pipeline.inventory.view import View
+from pipeline.readers import STDIN_NAME
 from pipeline.records import Snapshot
 from pipeline.settings import Settings
 
@@ -36,8 +37,8 @@ _NOTES = [
     ("案例清单", "一行一个案例材料；“关联任务”可点击到任务台账，“案例名称”可打开原文件。疑似重复的只提示，不删除。"),
     ("任务台账", "一行一项任务；状态以最近一次报告为准，两份以上材料报告完成的视为已完成；计划不冲抵已开展的工作。"),
     ("亮灯", "绿：已完成或正在推进；黄：{amber} 个月无新材料或只有计划；红：{red} 个月无新材料或逾期；灰：无法判断。"),
-    ("链接明细", "一行一条关联。请在“审核意见”栏选择同意、不同意、改挂或存疑；改挂须在“改挂任务”填任务号。"),
-    ("", "填好后用 shidian import 读回。行可以筛选、排序、删除；“链接编号”请勿改动。"),
+    (sheets.LINKS_SHEET, "一行一条关联。请在“审核意见”栏选择同意、不同意、改挂或存疑；改挂须在“改挂任务”填任务号。"),
+    ("", "填好后用 shidian import 读回。行可以筛选、排序、删除；“关联编号”请勿改动。"),
     ("", "审核意见只增不改，重新运行不会丢失。"),
     ("概率", "程序对“该段落落实该任务”的把握；人工同意或改挂后记为 1。“相近”的关联不计入统计。"),
     ("公文要点", "公文的目标和时限、重点区域、引用文件、文中数目；区域的“关联任务”是任务表中点名该区域的章节的任务。"),
@@ -91,6 +92,7 @@ class _Workbook:
             "date": self.book.add_format(base),
             "probability": self.book.add_format(base | {"num_format": "0.00"}),
             "input": self.book.add_format(wrap | {"bg_color": "#FFF9E5", "locked": False}),
+            "input_text": self.book.add_format(wrap | {"bg_color": "#FFF9E5", "locked": False, "num_format": "@"}),
             "link": self.book.add_format(wrap | {"font_color": "#0B57A4", "underline": 1}),
             "head": self.book.add_format(
                 base | {"bold": True, "bg_color": "#DCE6F2", "text_wrap": True, "valign": "vcenter", "align": "center"}
@@ -105,9 +107,7 @@ class _Workbook:
             self.formats[f"light_{name}"] = self.book.add_format(
                 base | {"bg_color": colour, "align": "center", "valign": "vcenter"}
             )
-        self.task_row = {
-            int(no): row for row, no in enumerate(results.ledger["no"].tolist(), 1) if not isinstance(no, str)
-        }
+        self.task_row = {str(no): row for row, no in enumerate(results.ledger["no"].tolist(), 1)}
 
     def write(self) -> None:
         """Write all sheets and close the file."""
@@ -136,7 +136,7 @@ class _Workbook:
         run = "；".join(f"{name}={value}" for name, value in settings_rows(self.results.view))
         self.book.set_properties(
             {
-                "title": _clip(f"{notice.title or notice.number} 案例清单与任务台账", 250),
+                "title": _clip(f"{notice.title or notice.number} 案例清单与任务台账{self.results.view.scope}", 250),
                 "subject": notice.number,
                 "category": "试点任务台账",
                 "comments": _clip(f"运行日期 {snapshot.date or '未注明'}；{run}", 8000),
@@ -181,6 +181,8 @@ class _Workbook:
         if column.show is not None:
             value = column.show(value)
         style = self.formats.get(column.style, self.formats[""])
+        if column.name == "moved_to" and isinstance(row.get("task"), str):
+            style = self.formats["input_text"]  # a spreadsheet makes a date of 1-2
         if column.style == "light":
             style = self.formats.get(f"light_{value}", style)
         if value is None or value == "":
@@ -200,8 +202,7 @@ class _Workbook:
     def _url(self, kind: str, row: dict[Any, Any], value: Any) -> str:
         """Where a cell leads: a task's row of the ledger, or the source file at its page."""
         if kind == "task":
-            first = re.match(r"\d+", str(value))
-            place = self.task_row.get(int(first.group())) if first else None
+            place = self.task_row.get(str(value).partition("、")[0])
             return f"internal:'任务台账'!A{place + 1}" if place else ""
         path, page = (
             row.get(name) for name in (("latest_path", "latest_page") if kind == "latest" else ("path", "page"))
@@ -210,7 +211,7 @@ class _Workbook:
 
     def _links(self) -> None:
         frame = self.results.links
-        sheet = self._sheet("链接明细", sheets.LINKS, frame, freeze=3)
+        sheet = self._sheet(sheets.LINKS_SHEET, sheets.LINKS, frame, freeze=3)
         place = {column.heading: index for index, column in enumerate(sheets.LINKS)}
         last = max(1, len(frame))
         column = place[sheets.VERDICT]
@@ -223,14 +224,14 @@ class _Workbook:
             },
         )  # fmt: skip
         column = place[sheets.MOVED_TO]
-        numbers = list(self.task_row) or [1]
-        sheet.data_validation(
-            1, column, last, column,
-            {
-                "validate": "integer", "criteria": "between", "minimum": min(numbers), "maximum": max(numbers),
-                "error_title": "改挂任务", "error_message": "请填任务号。",
-            },
-        )  # fmt: skip
+        numbers = [task.no for task in self.results.view.tasks.values()] or [1]
+        told = {"error_title": "改挂任务", "error_message": "请填任务号。"}
+        allowed: dict[str, Any] = {
+            "validate": "integer", "criteria": "between", "minimum": min(numbers), "maximum": max(numbers)
+        }  # fmt: skip
+        if len(set(numbers)) < len(numbers):
+            allowed = {"validate": "list", "source": f"='任务台账'!$A$2:$A${len(numbers) + 1}"}
+        sheet.data_validation(1, column, last, column, allowed | told)
         column = place[sheets.REVIEWER]
         sheet.data_validation(
             1, column, last, column,
@@ -245,7 +246,8 @@ class _Workbook:
         sheet.hide_gridlines(2)
         notice = view.snapshot.notice
         sheet.set_row(0, 26)
-        sheet.write_string(0, 0, _text(notice.title or notice.number or "试点任务台账"), formats["title"])
+        title = (notice.title or notice.number or "试点任务台账") + view.scope
+        sheet.write_string(0, 0, _text(title), formats["title"])
         at = 1
         facts = [
             ("发文字号", notice.number), ("发文机关", notice.issuer), ("成文日期", notice.date),
@@ -258,7 +260,10 @@ class _Workbook:
             told = text.format(amber=view.settings.amber_months, red=view.settings.red_months)
             at = self._pair(sheet, at, name, told)
         at += 1
-        at = self._pair(sheet, at, "总数", "各表、各报告所用的同一组数")
+        told = (
+            f"{view.scope}；公文部署任务 {len(view.whole.tasks)} 项，任务状态和亮灯按全部材料判断" if view.scope else ""
+        )
+        at = self._pair(sheet, at, "总数", f"各表、各报告所用的同一组数{told}")
         for key, name in sheets.TOTALS.items():
             sheet.write_string(at, 0, name, formats["bold"])
             sheet.write_number(at, 1, self.results.totals[key], formats[""])
@@ -303,7 +308,7 @@ def source_place(path: str, page: Any, folder: Path) -> tuple[str, str]:
         >>> source_place("/data/报告.pdf", 3, Path("/data/outputs"))
         ('../报告.pdf', 'page=3')
     """
-    if not path or path in ("-", "<stdin>"):
+    if not path or path == STDIN_NAME:
         return "", ""
     file = Path(os.path.abspath(path))
     try:

@@ -120,6 +120,26 @@ def _bytes_of(path: str, settings: Settings) -> bytes:
         raise ReadError(path, f"文件无法打开（{error.strerror or error}）", advice="请检查权限") from error
 
 
+def file_id(path: str | Path, settings: Settings | None = None) -> str:
+    """Return the id that the document of a file will have, without parsing it; "" where it cannot be told.
+
+    The documents of a JSONL file have ids of their own, which the file must be read for.
+    """
+    place, most = Path(path), (settings or Settings()).max_bytes
+    try:
+        # A pipe or a device would keep us waiting, and what is too large is refused later with its reason.
+        if not place.is_file() or place.stat().st_size > most:
+            return ""
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, _digest).hexdigest()
+    except OSError:
+        return ""
+
+
+def _digest(data: bytes = b"") -> hashlib.blake2b:
+    return hashlib.blake2b(data, digest_size=6)
+
+
 def load_documents(path: str | Path, settings: Settings | None = None) -> Iterator[Document]:
     """Yield the documents of one file: one for each line of JSONL, one for any other file.
 
@@ -146,7 +166,7 @@ def load_documents(path: str | Path, settings: Settings | None = None) -> Iterat
         for document in read_jsonl_documents(name, data, settings):
             yield complete(document)
         return
-    document_id = hashlib.blake2b(data, digest_size=6).hexdigest()
+    document_id = _digest(data).hexdigest()
     yield complete(_READERS[kind](name, data, document_id, settings))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import re
 import unicodedata
@@ -13,7 +14,7 @@ from pipeline.readers.formats import unmarked_utf16
 from pipeline.readers.structure import goes_on, is_ended, is_page_number, numbering
 from pipeline.records import Cell, Document, Paragraph, Problem, Source, Table, content_id, read_jsonl
 from pipeline.settings import Settings
-from pipeline.text import clean, compact, join_lines, normalise
+from pipeline.text import clean, compact, join_lines, normalise, parse_date
 
 _PIPE_RULE = re.compile(r"^\|?\s*:?-{1,}:?\s*(?:\|\s*:?-*:?\s*)*\|?$")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
@@ -326,11 +327,30 @@ def clean_passage(text: str) -> str:
     return clean("\n".join(line for line in text.split("\n") if not is_page_number(line)))
 
 
+def iso_date(text: str) -> str:
+    """Return a date in one of the usual forms as ISO, "" where it is none; a month alone counts as its first day.
+
+    Example:
+        >>> [iso_date(x) for x in ("2024年3月5日", "2024/3/5", "20240305", "2024-03", "2024-02-31", "2024", "去年")]
+        ['2024-03-05', '2024-03-05', '2024-03-05', '2024-03-01', '', '', '']
+    """
+    text = text.strip()
+    if short := re.fullmatch(r"([12]\d{3})(?:(\d\d)(\d\d)|[-/.](\d{1,2}))", text):
+        year, month, day, alone = short.groups()
+        found = f"{year}-{month or alone.zfill(2)}-{day or '01'}"
+    else:
+        found = parse_date(text)
+    try:
+        return datetime.date.fromisoformat(found).isoformat()
+    except ValueError:
+        return ""
+
+
 def read_jsonl_documents(path: str, data: bytes, settings: Settings) -> Iterator[Document]:
     """Yield the documents of a JSONL file, one a line.
 
     A line is {"doc_id","kind","title","issuer","date","passages":[{"pid","text"}]}.
-    Given ids come back as they are; other keys are ignored.
+    Given ids come back as they are; other keys are ignored. A date in another form than ISO becomes ISO.
 
     Raises:
         ReadError: a line is no such object.
@@ -358,8 +378,16 @@ def _jsonl_document(path: str, number: int, value: dict[str, object]) -> Documen
         found = value.get(name)
         return found if isinstance(found, str) else ""
 
+    facts = {name: text_of(name) for name in ("title", "issuer", "number", "kind")}
     raw_id = value.get("doc_id")
-    document_id = str(raw_id) if raw_id not in (None, "") else content_id("jsonl", str(number), str(passages))
+    # Without an id of its own a document is what it says: another title makes another document.
+    document_id = str(raw_id) if raw_id not in (None, "") else content_id("jsonl", *facts.values(), str(passages))
+    given_date = str(value.get("date") or "").strip()
+    date = iso_date(given_date)
+    problems: tuple[Problem, ...] = ()
+    if given_date and not date:
+        message = f"第{number}行的日期“{given_date[:40]}”无法识别，未采用。请写成 2024-03-05 的样子。"
+        problems = (Problem("note", message, file=path),)
     paragraphs = []
     for passage in passages:
         if not isinstance(passage, dict) or not isinstance(passage.get("text"), str):
@@ -380,9 +408,10 @@ def _jsonl_document(path: str, number: int, value: dict[str, object]) -> Documen
         path,
         "jsonl",
         tuple(paragraphs),
-        title=text_of("title"),
-        issuer=text_of("issuer"),
-        date=text_of("date"),
-        number=text_of("number"),
-        kind=text_of("kind"),
+        title=facts["title"],
+        issuer=facts["issuer"],
+        date=date,
+        number=facts["number"],
+        kind=facts["kind"],
+        problems=problems,
     )

@@ -14,13 +14,13 @@ from urllib.parse import quote, urlencode
 
 from pipeline.classification.schemes import SCHEMES, UNCLASSIFIED, class_name, schemes
 from pipeline.inventory.ledger import LIGHTS, STATUSES
-from pipeline.inventory.view import STATES, EffectiveLink
+from pipeline.inventory.view import STATES, EffectiveLink, task_name
 from pipeline.records import Decision, Label, Task
 from pipeline.review.board import PASSAGE_STATUSES, QUEUES, VERDICTS, Board, Desk
 
 PER_PAGE = 20
 PER_SIGNING = 200
-_SCHEME_NAMES = {"sector": "领域", "reform": "改革类型", "group": "工作专班", "stri": "限制类型"}
+_SCHEME_NAMES = {"sector": "领域", "reform": "改革类型", "group": "工作专班", "stri": "开放限制类别"}
 _FOLDER = Path(__file__).parent
 
 
@@ -109,6 +109,7 @@ class App:
             states=STATES, verdicts=VERDICTS, statuses=STATUSES, lights=LIGHTS, queues=QUEUES, class_name=class_name,
             passage_statuses=PASSAGE_STATUSES, scheme_names=_SCHEME_NAMES, unclassified=UNCLASSIFIED,
         )  # fmt: skip
+        self._pages.filters["name"] = lambda task: task_name(task.id)
         self._shown: dict[str, Callable[[Request, str], Response]] = {
             "": self._overview, "queue": self._queue, "link": self._link, "task": self._task, "sign": self._signing,
             "documents": self._documents, "document": self._document, "source": self._source, "enter": self._entry,
@@ -206,9 +207,9 @@ class App:
         cards = board.cards([effective])
         return self.page("link", request, board, cards=cards, message=message, filled=filled, status=status)
 
-    def _task(self, request: Request, number: str) -> Response:
+    def _task(self, request: Request, name: str) -> Response:
         board = self.desk.board()
-        task = board.numbers.get(int(number)) if number.isdecimal() and len(number) < 9 else None
+        task = board.view.named.get(name)
         if task is None:
             raise PageError(404, "公文中没有这个任务号。")
         labels = {scheme: board.view.labels.get((task.id, scheme)) for scheme in SCHEMES}
@@ -309,7 +310,7 @@ class App:
             message = "在您查看期间，这一段有了新的意见，补挂未记录。请看过后再提交。"
             return self._document(request, document, message, 409)
         self._say(passage, task.id, "accepted", request.session, "", note or "人工补挂")
-        request.session.messages.append(f"已补挂到任务 {task.no}。")
+        request.session.messages.append(f"已补挂到{board.name(task.id)}。")
         return _back(request)
 
     def _say(self, passage: str, task: str, verdict: Any, session: Session, moved: str = "", note: str = "") -> None:
@@ -318,7 +319,8 @@ class App:
     def _signing(self, request: Request, _: str) -> Response:
         board = self.desk.board()
         filters = _filters(request) | {"queue": "sure"}
-        found = sorted(board.queue(filters), key=lambda e: board.view.tasks[e.link.task].no)
+        order = {identity: i for i, identity in enumerate(board.view.tasks)}
+        found = sorted(board.queue(filters), key=lambda e: order[e.link.task])
         return self.page(
             "sign", request, board, filters=filters, cards=board.cards(found[:PER_SIGNING]), total=len(found),
             threshold=self.desk.settings.sign_threshold,
@@ -355,9 +357,8 @@ class App:
                     continue
                 kind: Any = scheme
                 label = Label(target, kind, new, 1.0, request.session.reviewer)
-                self.desk.store.add_labels(self.desk.notice_id, [label])
+                self.desk.add_labels([label])
                 said.append(f"{name}已更正为“{PASSAGE_STATUSES.get(new) or class_name(scheme, new)}”。")
-            self.desk.forget()
         request.session.messages += said or ["没有改动。"]
         return _back(request)
 
@@ -373,15 +374,18 @@ def _filters(request: Request) -> dict[str, str]:
     filters["doc"] = request.query.get("doc", [""])[0]
     if filters["queue"] not in QUEUES:
         filters["queue"] = "waiting"
-    if number := re.match(r"\d+", filters["task"]):
-        filters["task"] = str(int(number.group()))
+    filters["task"] = _named(filters["task"]) or filters["task"]
     return filters
 
 
+def _named(text: str) -> str:
+    """The name of a task that a field begins with (12, 12-2), "" for none; what follows is only for the reader."""
+    number = re.match(r"(\d{1,8})(?:[-－—–](\d{1,4}))?", text)
+    return "-".join(str(int(part)) for part in number.groups() if part) if number else ""
+
+
 def _chosen(board: Board, text: str) -> Task | None:
-    """The task that a field names by its number; what follows the number is only for the reader."""
-    number = re.match(r"\d{1,8}", text)
-    return board.numbers.get(int(number.group())) if number else None
+    return board.view.named.get(_named(text))
 
 
 def _local(address: str) -> str:

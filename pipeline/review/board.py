@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.inventory.ledger import STATUSES, build_ledger
-from pipeline.inventory.view import STATES, EffectiveLink, View, link_id
-from pipeline.records import Decision, Passage, Task
+from pipeline.inventory.view import STATES, EffectiveLink, View, link_id, task_name
+from pipeline.records import Decision, Label, Passage, Task
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.text import clean
@@ -24,11 +24,11 @@ Pieces = list[tuple[str, bool]]
 VERDICTS = {"accepted": "同意", "rejected": "不同意", "moved": "改挂", "unsure": "存疑"}
 PASSAGE_STATUSES = {key: STATUSES[key] for key in ("done", "ongoing", "planned")} | {"none": "未述进展"}
 QUEUES = {
-    "waiting": "待核查（全部）",
-    "doubtful": "待核查：把握小",
-    "sure": "待核查：把握大",
+    "waiting": "待审核（全部）",
+    "doubtful": "待审核：把握小",
+    "sure": "待审核：把握大",
     "unsure": "存疑待定",
-    "decided": "已核查",
+    "decided": "已审核",
     "related": "相关未归档",
     "all": "全部",
 }
@@ -83,11 +83,6 @@ class Board:
         return dict(found)
 
     @functools.cached_property
-    def numbers(self) -> dict[int, Task]:
-        """Tasks by number; of two with one number the first."""
-        return {task.no: task for task in reversed(self.view.tasks.values())}
-
-    @functools.cached_property
     def units(self) -> list[str]:
         """All units that lead or cooperate, each once as it is mostly written, in the order of the notice."""
         return list(dict.fromkeys(map(self.view.units.shown, self.view.units.spellings)))
@@ -121,7 +116,7 @@ class Board:
         """Return the links that pass the filters, the doubtful first; what was decided follows, the newest first.
 
         Args:
-            filters: queue (a key of QUEUES), task (number), unit (any name or a part of one), doc (id), low and high
+            filters: queue (a key of QUEUES), task (name), unit (any name or a part of one), doc (id), low and high
                 (probabilities); "" for any.
         """
         low, high = _number(filters["low"], 0.0), _number(filters["high"], 1.0)
@@ -129,7 +124,7 @@ class Board:
         tasks = {
             task.id
             for task in self.view.tasks.values()
-            if (not filters["task"] or str(task.no) == filters["task"])
+            if (not filters["task"] or task_name(task.id) == filters["task"])
             and (not filters["unit"] or named.intersection((*task.lead_units, *task.coop_units)))
         }
         found = [
@@ -196,7 +191,7 @@ class Board:
 
     def name(self, task: str) -> str:
         """Return how a task is called, by id."""
-        return f"任务 {self.view.tasks[task].no}" if task in self.view.tasks else task
+        return f"任务 {task_name(task)}" if task in self.view.tasks else task
 
     def find(self, passage: str, task: str) -> EffectiveLink | None:
         """Return the link between a passage and a task, if there is one."""
@@ -222,21 +217,30 @@ class Desk:
         self.lock = threading.RLock()
         self._documents: dict[str, str] = {}
         self._decisions: list[Decision] = []
+        self._labels = 0
         self._board: Board | None = None
 
-    def forget(self) -> None:
-        """Read everything again next time."""
+    def add_labels(self, labels: Sequence[Label]) -> None:
+        """Add a person's labels to the store and to the present state, without reading all of it again."""
         with self.lock:
-            self._board = None
+            board = self.board()
+            self.store.add_labels(self.notice_id, labels)
+            self._labels += len(labels)
+            snapshot = board.view.snapshot
+            self._board = Board(
+                View(dataclasses.replace(snapshot, labels=(*snapshot.labels, *labels)), self.settings), board.similar
+            )
 
     def board(self) -> Board:
-        """Return the present state; documents are read again only where some were added or replaced."""
+        """Return the present state; all is read again only where documents were added or replaced, or labels added."""
         with self.lock:
             documents, decisions = self.store.known_documents(self.notice_id), self.store.decisions(self.notice_id)
+            labels = self.store.label_count(self.notice_id)
             board, new = self._board, decisions[len(self._decisions) :]
             if (
                 board is None
                 or documents != self._documents
+                or labels != self._labels
                 or decisions[: len(self._decisions)] != self._decisions
                 or any(decision.passage not in board.view.passages for decision in new)
             ):
@@ -248,7 +252,8 @@ class Desk:
                 snapshot = dataclasses.replace(snapshot, decisions=(*snapshot.decisions, *new))
             else:
                 return board
-            self._documents, self._decisions = documents, decisions
+            # Counted before the snapshot was read: a label added in between is found, and all read, once more.
+            self._documents, self._decisions, self._labels = documents, decisions, labels
             self._board = Board(View(snapshot, self.settings), self._similar(snapshot.notice.tasks))
             return self._board
 

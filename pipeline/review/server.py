@@ -327,8 +327,8 @@ def serve(
     with make_server(store, notice_id, host, port, **options) as server:
         if server.remote:
             progress("警告：其他电脑可以访问本页面，内容在网络上不加密传送；任何得到网址的人都能查看并填写意见。")
-        progress(f"核查页面：{server.url}")
-        progress("把完整网址交给核查人；按 Ctrl+C 结束，意见随填随存。")
+        progress(f"审核页面：{server.url}")
+        progress("把完整网址交给审核人；按 Ctrl+C 结束，意见随填随存。")
         if open_browser:
             webbrowser.open(server.url)
         try:
