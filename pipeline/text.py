@@ -58,7 +58,8 @@ def normalise(text: str) -> str:
         >>> normalise("开 展２０项⼯作 （ATA 单证册）")
         '开展20项工作（ATA单证册）'
     """
-    text = _CONTROL.sub("", text.translate(_PLAIN))
+    # Half a character (a lone surrogate of JSON) is none that a model or a database could take.
+    text = _CONTROL.sub("", text.translate(_PLAIN)).encode("utf-8", "replace").decode()
     text = re.sub(r"\r\n?", "\n", text)
     text = re.sub(r"[ \t]+", " ", text)
     text = _SPACE_AT_CJK.sub("", text)
@@ -81,6 +82,7 @@ def join_lines(lines: list[str]) -> str:
             and line[0].isascii()
             and joined[-1].isalnum()
             and line[0].isalnum()
+            and not (joined[-1].isdigit() and line[0].isdigit())  # a number that went over the edge
         ):
             joined += " "
         joined += line
@@ -134,9 +136,11 @@ def parse_numeral(text: str) -> int | None:
 
 
 _DATE = re.compile(
-    r"([12]\d{3}|[〇零○一二三四五六七八九]{4})\s*年\s*(\d{1,2}|[一二三四五六七八九十]{1,2})\s*月"
+    r"([12]\d{3}|[〇零○0OО一二三四五六七八九]{4})\s*年\s*(\d{1,2}|[一二三四五六七八九十]{1,2})\s*月"
     r"\s*(?:(\d{1,2}|[一二三四五六七八九十]{1,3})\s*日)?"
 )
+_ZERO = re.compile("[0OО]")
+"""What is typed for 〇: the digit, the Latin and the Cyrillic letter."""
 _ISO = re.compile(r"(?<!\d)([12]\d{3})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 
 
@@ -150,7 +154,10 @@ def find_dates(text: str) -> list[tuple[int, int, str]]:
     found = []
     for pattern in (_DATE, _ISO):
         for match in pattern.finditer(text):
-            year, month, day = (parse_numeral(part) if part else 1 for part in match.groups())
+            written = [part or "1" for part in match.groups()]
+            if not written[0].isdecimal():
+                written[0] = _ZERO.sub("〇", written[0])
+            year, month, day = map(parse_numeral, written)
             if year and month and day and 1 <= month <= 12 and 1 <= day <= 31:
                 found.append((match.start(), match.end(), f"{year:04d}-{month:02d}-{day:02d}"))
     return sorted(found)
@@ -192,6 +199,11 @@ _UNIT_END = re.compile(
 _NO_UNIT = {"", "/", "-", "—", "——", "―", "–", "无", "／", "－", "…", "*"}
 
 
+def _is_unit(word: str) -> bool:
+    first = _split_outside(compact(word), "、，,；;")[0]
+    return len(first) > 2 and bool(_UNIT_END.search(first))
+
+
 def split_units(text: str) -> tuple[str, ...]:
     """Split a cell of units at 、，；, 及 and 和, never inside brackets or a name.
 
@@ -204,10 +216,13 @@ def split_units(text: str) -> tuple[str, ...]:
         (('市政府口岸和物流办公室',), ())
     """
     units: list[str] = []
-    lines = [compact(line) for line in text.split("\n")]
     joined = ""
-    for line in lines:
-        joined += line
+    for line in text.split("\n"):
+        for place, word in enumerate(line.replace("\u3000", " ").split()):
+            # White space between two names of bodies parts them; a line break does not, cells are narrow.
+            before = joined if place and not re.search("[市区县州]$", joined) else ""
+            apart = len(before) > 2 and _UNIT_END.search(before) and _is_unit(word)
+            joined += ("、" if apart else "") + compact(word)
     for part in _split_outside(joined, "、，,；;"):
         pieces = [part.strip("。. :：")]
         for word in ("以及", "及", "和", "与"):

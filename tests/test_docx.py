@@ -199,3 +199,10 @@ def test_a_path_out_of_the_archive_leads_nowhere(tmp_path: Path) -> None:
     path.write_bytes(package(members))
     assert texts(read_document(path)) == ["正文。"]
     assert [p.name for p in tmp_path.parent.rglob("evil*")] == []
+
+
+def test_an_empty_line_closes_a_paragraph():
+    from pipeline.readers.docx import split_soft
+
+    assert split_soft("关于开展试点工作的报告\n\n今年以来") == ["关于开展试点工作的报告", "今年以来"]
+    assert split_soft("全面贯彻党\n中央决策") == ["全面贯彻党\n中央决策"]

@@ -11,7 +11,7 @@ from pipeline.extraction import extract_passages
 from pipeline.readers import read_document
 from pipeline.readers.plain import read_plain
 from pipeline.readers.structure import complete
-from pipeline.records import Document, Paragraph, Passage, Source
+from pipeline.records import Cell, Document, Paragraph, Passage, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean
 
@@ -106,3 +106,95 @@ def test_passages_know_their_document() -> None:
         "2023-01-02",
         "progress",
     )
+
+
+def table_passages(*rows: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    text = "\n".join("| " + " | ".join(row) + " |" for row in (rows[0], ("--",) * len(rows[0]), *rows[1:]))
+    return [(p.heading, p.text) for p in passages("工作台账\n\n" + text)]
+
+
+@pytest.mark.parametrize("column", ["工作进度", "形象进度", "当前状态"])
+def test_a_column_of_progress_is_text_whatever_it_is_called(column: str) -> None:
+    got = table_passages(
+        ("序号", "试点任务", column, "责任单位"), ("1", "推动设立外资银行", "已引进两家，服务企业300家。", "市金融局")
+    )
+    assert got == [(("推动设立外资银行",), "已引进两家，服务企业300家。")]
+
+
+def test_when_something_is_due_is_no_progress() -> None:
+    got = table_passages(("序号", "任务", "完成时限"), ("1", "推动设立外资银行分支机构。", "2022年12月底前"))
+    assert [text for _, text in got] == ["推动设立外资银行分支机构。"]
+
+
+def test_the_text_of_a_row_merged_over_all_columns_is_kept() -> None:
+    got = table_passages(
+        ("序号", "任务", "进展情况"), ("1", "外资银行", "已引进两家。"), ("下一步打算：推动设立外资医院。", "", "")
+    )
+    assert got[-1][1] == "下一步打算：推动设立外资医院。"
+
+
+def test_a_form_gives_a_passage_for_each_field() -> None:
+    got = table_passages(
+        ("案例名称", "共享箱管项目", "申报单位", "市口岸物流办"),
+        ("主要做法", "建立共享箱管平台，调拨3万余箱。", "工作成效", "还箱时间缩短一半。"),
+        ("下一步打算", "扩大到沿海港口。", "", ""),
+    )
+    assert got == [
+        (("共享箱管项目", "主要做法"), "建立共享箱管平台，调拨3万余箱。"),
+        (("共享箱管项目", "工作成效"), "还箱时间缩短一半。"),
+        (("共享箱管项目", "下一步打算"), "扩大到沿海港口。"),
+    ]
+
+
+def test_units_over_their_work_are_no_form() -> None:
+    got = table_passages(
+        ("单位", "进展情况"), ("市商务委", "已印发细则。"), ("市教委", "正在办理。"), ("市科技局", "已挂牌。")
+    )
+    assert [text for _, text in got] == ["已印发细则。", "正在办理。", "已挂牌。"]
+
+
+def test_a_row_with_a_bare_number_is_no_header() -> None:
+    got = table_passages(("1", "推进数字贸易平台建设", "已完成"), ("2", "推动外资银行落地", "推进中"))
+    assert [text for _, text in got] == ["1；推进数字贸易平台建设；已完成", "2；推动外资银行落地；推进中"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["已于2022年9月30日完成。", "2021年8月建成投产。", "联系人制度全面推行，为126家企业配备专属联系人。"],
+)
+def test_a_sentence_with_a_date_is_no_signature(text: str) -> None:
+    assert text in "".join(
+        p.text for p in passages(f"甲局工作总结\n\n全市对外开放大通道建设稳步提速，成效明显。\n\n{text}\n")
+    )
+
+
+@pytest.mark.parametrize("line", ["2022年7月15日", "（2022年7月15日印发）", "填报日期：2022年7月15日", "联系人：张某"])
+def test_a_line_that_only_says_when_or_who_is_no_passage(line: str) -> None:
+    found = passages(f"甲局工作总结\n\n全市对外开放大通道建设稳步提速，成效明显。\n\n{line}\n")
+    assert [p.text for p in found] == ["全市对外开放大通道建设稳步提速，成效明显。"]
+
+
+def test_a_short_sentence_belongs_to_the_item_before_not_to_the_next() -> None:
+    got = passages("总结\n\n1.建设数字贸易平台，已引进企业三百家。\n\n已完成。\n\n2.推动设立外资银行，目前正在报批。\n")
+    assert [p.text for p in got] == [
+        "1.建设数字贸易平台，已引进企业三百家。已完成。",
+        "2.推动设立外资银行，目前正在报批。",
+    ]
+
+
+def test_a_document_of_figures_without_full_stops_gives_passages() -> None:
+    got = passages("甲区工作简报\n\n● 新增外资企业120家，同比增长一成\n\n● 建成跨境电商产业园3个并投入运营\n")
+    assert len(got) == 2
+
+
+def test_items_without_full_stops_stay_apart_where_the_file_marks_paragraphs() -> None:
+    lines = ("今年以来全市新增外资企业一百二十家，同比增长百分之十二", "建成跨境电商产业园三个", "引进外资银行分行两家")
+    blocks = tuple(Paragraph(line, Source("d")) for line in lines)
+    assert len(complete(Document("d", "a.docx", "docx", blocks)).blocks) == 3
+    assert len(complete(Document("d", "a.pdf", "pdf", blocks)).blocks) < 3
+
+
+def test_paragraphs_of_a_cell_stay_apart() -> None:
+    cells = ("序号", "任务", "进展情况", "1", "外资银行", "完成投资12亿元\n新增企业两家")
+    table = Table(tuple(Cell(k // 3, k % 3, text) for k, text in enumerate(cells)), Source("d", table=1))
+    assert extract_passages(Document("d", "a.docx", "docx", (table,)))[0].text == "完成投资12亿元；新增企业两家"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import LimitError, ReadError, UnsupportedFormatError
 from pipeline.readers import read_document, read_documents
+from pipeline.readers.formats import detect_format
 from pipeline.readers.plain import decode, read_plain
 from pipeline.records import Document, Paragraph
 from pipeline.settings import Settings
@@ -200,3 +201,13 @@ def test_the_users_own_text_form() -> None:
     assert (document.issuer, document.date, document.number) == ("重庆市人民政府", "2021-08-04", "渝府发〔2021〕19号")
     assert len(document.tables) == 9
     assert any(p.text.startswith("坚持对标对表") and p.text.endswith("落地见效。") for p in document.paragraphs)
+
+
+def test_a_pasted_address_over_indented_lines_is_told_from_a_web_archive_at_once():
+    import time
+
+    started = time.process_time()
+    text = "https://www.example.cn/a.html\r\n" + "    正文一段，认真落实。\r\n" * 200
+    assert detect_format("a.txt", text.encode(), Settings()) == "text"
+    assert time.process_time() - started < 5
+    assert detect_format("a.mht", b"From: x\r\nSubject: y\r\n z\r\nMIME-Version: 1.0\r\n\r\n", Settings()) == "mht"

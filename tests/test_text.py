@@ -103,3 +103,23 @@ def test_spans_are_in_order_and_within(text):
 def test_words_know_the_terms_of_the_field():
     assert "熊猫债券" in words("研究简化发行熊猫债券手续。")
     assert "。" not in words("研究简化。")
+
+
+def test_a_number_over_the_edge_of_a_line_is_one_number():
+    assert clean("完成投资11\n80万元") == "完成投资1180万元"
+    assert join_lines(["open", "data"]) == "open data"
+
+
+@pytest.mark.parametrize("zero", "〇0OО○")
+def test_every_zero_that_is_typed_in_a_year(zero):
+    assert parse_date(f"二{zero}二一年八月四日") == "2021-08-04"
+
+
+def test_white_space_parts_names_of_bodies_and_nothing_else():
+    assert split_units("市商务委 市财政局　重庆海关") == ("市商务委", "市财政局", "重庆海关")
+    assert split_units("市 教 委、重庆市 商务委") == ("市教委", "重庆市商务委")
+    assert split_units("市规划\n自然资源局") == ("市规划自然资源局",)
+
+
+def test_half_a_character_does_not_survive():
+    assert clean("已办结\ud83d。") == "已办结?。"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.readers.structure import depth, is_ended, is_page_number, is_prose, numbering, signature
+from pipeline.readers.structure import WRAPPED, depth, is_ended, is_page_number, is_prose, numbering, signature
 from pipeline.readers.tables import join_tables
 from pipeline.records import Document, Paragraph, Passage, Source, Table, content_id
 from pipeline.settings import Settings
@@ -14,15 +14,31 @@ from pipeline.text import clean, compact, find_dates, sentences
 
 _ADDRESS = re.compile(r"^[^。；]{2,120}[：:]$")
 _FURNITURE = re.compile(
-    r"^(?:附件[一二三四五六七八九十\d]*[:：]?.{0,60}|附表.{0,40}|抄送.{0,80}|主题词.{0,60}|[（(]?此件.{0,20}|[（(]?联系人.{0,60}"
+    r"^(?:附件[一二三四五六七八九十\d]*[:：]?.{0,60}|附表.{0,40}|抄送.{0,80}|主题词.{0,60}|[（(]?此件.{0,20}|[（(]?联系人[:：\s].{0,60}"
     r"|目\s*录|[-—=_*·•\s]+|第?\s*\d+\s*页.{0,10})$"
 )
 _NUMBER_HEAD = re.compile(r"^(?:序号|编号|项号|序|No\.?)$", re.I)
 _ITEM_HEAD = re.compile("事项|任务|举措|措施|工作|项目|内容|名称|指标|问题|政策|案例|标题|主题|要点|目标|类别|领域")
 _TEXT_HEAD = re.compile(
-    "进展|完成|落实|推进|成效|情况|做法|措施|下一步|计划|问题|困难|建议|说明|备注|亮点|效果|打算|安排|结果|案例|经验"
+    "进展|进度|状态|完成|落实|推进|成效|情况|做法|措施|下一步|计划|问题|困难|建议|说明|备注|亮点|效果|打算|安排|结果|案例|经验"
 )
-_UNIT_HEAD = re.compile("单位|部门|责任人|牵头|配合|负责|联系|时限|时间|日期|期限|状态|进度$|金额|数量|页码")
+_UNIT_HEAD = re.compile("单位|部门|责任人|牵头|配合|负责|联系|时限|时间|日期|期限|金额|数量|页码")
+_FACT_HEAD = re.compile("(?:单位|部门|责任人|负责人|联系人|电话|时限|时间|日期|期限|金额|数量|页码)$")
+"""A column whose heading ends so holds a fact, though the heading speaks of progress (推进单位, 完成时限)."""
+_NAME_HEAD = re.compile("名称$|标题$|题目$")
+_LINE = 6
+"""Lines of a cell of at least so many characters are paragraphs, not parts of a narrow heading."""
+_TOLD = 12
+"""A line of the head longer than this that tells a figure is no title."""
+_LABEL = 8
+"""Characters of a label of a form at most."""
+_BESIDE_DATE = re.compile(
+    "[（(:：、]*(?:(?:成文|填报|印发|发布|报送|制表|报告)?(?:日期|时间|日)|成文|填报|印发|发布|发|讯|电|止)?[）):：]*"
+)
+"""What stands beside the date in a line that says nothing but when."""
+_TITLE_LINE = re.compile(
+    "^[—（(]|(?:报告|通知|方案|意见|情况|总结|简报|汇报|清单|案例|办法|公报|会上|讲话|通报|函)[）)]?$"
+)
 _SECTION_ROW = re.compile(r"^[（(]?[一二三四五六七八九十]{1,3}[)）]?[、.．]?\S")
 
 
@@ -37,13 +53,17 @@ class _Draft:
     """True where it stands for itself and must not be merged (rows of tables, given passages)."""
 
 
-def _row_drafts(table: Table, heading: tuple[str, ...], document_id: str) -> Iterator[_Draft]:
+def _row_drafts(table: Table, heading: tuple[str, ...], document: Document) -> Iterator[_Draft]:
     """Yield a passage for each row: the item is its heading, the columns of progress are its text."""
-    grid = [[cell.replace("\n", "") for cell in row] for row in _filled(table)]
+    wrapped, document_id = document.format in WRAPPED, document.id
+    grid = [[_cell(text, wrapped) for text in row] for row in _filled(table)]
     if not grid:
         return
-    head, start = _header(grid)
     page = table.source.page or next((cell.page for cell in table.cells if cell.page), None)
+    if _is_form(grid):
+        yield from _form_drafts(grid, heading, Source(document_id, page, table.source.table))
+        return
+    head, start = _header(grid)
     if not head:
         for index, row in enumerate(grid):
             texts = [text for text in dict.fromkeys(row) if text]
@@ -56,7 +76,7 @@ def _row_drafts(table: Table, heading: tuple[str, ...], document_id: str) -> Ite
                 )
         return
     numbers = [c for c, name in enumerate(head) if _NUMBER_HEAD.match(name)]
-    facts = [c for c, name in enumerate(head) if _UNIT_HEAD.search(name) and not _TEXT_HEAD.search(name)]
+    facts = [c for c, name in enumerate(head) if _is_fact(name)]
     texts_at = [c for c, name in enumerate(head) if c not in numbers and c not in facts]
     body = [c for c in texts_at if _TEXT_HEAD.search(head[c])]
     items = [c for c in texts_at if c not in body]
@@ -81,6 +101,8 @@ def _row_drafts(table: Table, heading: tuple[str, ...], document_id: str) -> Ite
         ]
         if not parts:  # nothing reported: the item itself is all there is to judge
             parts, item = list(item), ()
+        if not parts:  # a row merged over all columns: its text stands in the first, which is that of the numbers
+            parts = [row[c] for c in numbers if len(row[c]) >= _LABEL]
         if not parts:
             continue
         own_page = next((cell.page for cell in table.cells if cell.row == index and cell.page), page)
@@ -93,6 +115,50 @@ def _row_box(table: Table, row: int) -> tuple[float, float, float, float] | None
     if not boxes:
         return None
     return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def _is_fact(name: str) -> bool:
+    """Tell whether a column or a field of a form says who, when or how much, not what was done."""
+    return bool(_FACT_HEAD.search(name) or (_UNIT_HEAD.search(name) and not _TEXT_HEAD.search(name)))
+
+
+def _is_form(grid: list[list[str]]) -> bool:
+    """Tell whether a table is a form: a label, its content, perhaps another label and its content in each row."""
+    if len(grid[0]) not in (2, 4) or len(grid) < 2:
+        return False
+    labels = [compact(row[0]) for row in grid]
+    known = [name for name in labels if _ITEM_HEAD.search(name) or _TEXT_HEAD.search(name) or _UNIT_HEAD.search(name)]
+    short = [name for name in labels if name and len(name) <= _LABEL and not is_ended(name)]
+    # Where the first column holds labels, the first row is no header: 单位 over names of units is one.
+    return len(set(labels)) == len(labels) and len(short) >= 0.7 * len(labels) and len(known) >= 0.6 * len(labels)
+
+
+def _form_drafts(grid: list[list[str]], heading: tuple[str, ...], source: Source) -> Iterator[_Draft]:
+    """Yield the content of each field of a form under its label; the name of the case or project heads all."""
+    for index, row in enumerate(grid):
+        for label, text in zip(row[::2], row[1::2], strict=True):
+            name = compact(label)
+            if _NAME_HEAD.search(name) and text:
+                heading = (*heading, text)
+            elif text and not _is_fact(name):
+                yield _Draft(text, (*heading, label) if label else heading, replace(source, row=index + 1), whole=True)
+
+
+def _cell(text: str, wrapped: bool) -> str:
+    """Return the text of a cell in one line.
+
+    Args:
+        text: with the line breaks of the file.
+        wrapped: whether lines may end where the column does; elsewhere a longer line is a paragraph of its own.
+    """
+    if wrapped:
+        return text.replace("\n", "")
+    joined = before = ""
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        apart = min(len(before), len(line)) >= _LINE and not is_ended(before) and before[-1] not in "，、,"
+        joined += ("；" if apart else "") + line
+        before = line
+    return joined
 
 
 def _filled(table: Table) -> list[list[str]]:
@@ -109,7 +175,8 @@ def _header(grid: list[list[str]]) -> tuple[list[str], int]:
     for index, row in enumerate(grid[:4]):
         names = [compact(text) for text in row]
         filled = [name for name in names if name]
-        if len(filled) >= 2 and max(map(len, filled)) <= 16 and not any(is_ended(name) for name in filled):
+        plain = not any(is_ended(name) or re.fullmatch(r"\d{1,3}", name) for name in filled)
+        if len(filled) >= 2 and max(map(len, filled)) <= 16 and plain:
             known = [
                 n
                 for n in filled
@@ -134,8 +201,8 @@ def _is_signature(document: Document, text: str) -> bool:
         return True
     if signature(text)[0]:
         return True
-    dates = find_dates(bare.strip("（()）"))
-    if len(dates) == 1 and dates[0][1] - dates[0][0] >= len(bare) - 6:
+    dates = find_dates(bare)
+    if len(dates) == 1 and _BESIDE_DATE.fullmatch(bare[: dates[0][0]] + bare[dates[0][1] :]):
         return True
     return bool(document.issuer) and bare == compact(document.issuer)
 
@@ -149,7 +216,7 @@ def _drafts(document: Document) -> Iterator[_Draft]:
         heading = tuple(text for _, text in path)
         if isinstance(block, Table):
             opened = True
-            yield from _row_drafts(block, heading, document.id)
+            yield from _row_drafts(block, heading, document)
             continue
         text = block.text.strip()
         if block.given_id:
@@ -174,8 +241,9 @@ def _drafts(document: Document) -> Iterator[_Draft]:
             if len(text) < 8 and not is_ended(text):
                 continue
         elif not opened and not is_prose(text) and not numbering(text):
-            # Lines of the head: title, issuer, edition, address. Sentences among them are kept.
-            if compact(text) in title or _ADDRESS.match(text) or not is_ended(text) or text.endswith(("：", ":")):
+            # Lines of the head: title, issuer, edition, address. Sentences among them are kept, and what tells figures.
+            told = is_ended(text) or (len(text) > _TOLD and re.search(r"\d|，", text) and not _TITLE_LINE.search(text))
+            if compact(text) in title or _ADDRESS.match(text) or not told or text.endswith(("：", ":")):
                 continue
         elif (
             _ADDRESS.match(text)
@@ -217,23 +285,42 @@ def _has_body(blocks: tuple[Paragraph | Table, ...], index: int, level: int) -> 
 
 
 def _merged(drafts: Iterator[_Draft], least: int) -> Iterator[_Draft]:
-    """Join very short paragraphs to the next one under the same headings, as its lead."""
+    """Join very short paragraphs to the next one under the same headings, as its lead.
+
+    A short sentence before a numbered item (已完成。) belongs to the item before.
+    """
+    last: _Draft | None = None
     held: _Draft | None = None
     for found in drafts:
         draft = found
         if held is not None:
-            if not draft.whole and draft.heading == held.heading:
-                raw = "\n".join((held.raw or held.text, draft.raw or draft.text))
-                draft = replace(draft, text=held.text + draft.text, source=held.source, raw=raw)
+            together = not draft.whole and draft.heading == held.heading
+            if together and not (_is_sentence(held.text) and numbering(draft.text)):
+                draft = _one(held, draft)
+            elif together and last is not None and not last.whole and last.heading == held.heading:
+                last = _one(last, held)
             else:
-                yield held
+                if last is not None:
+                    yield last
+                last = held
             held = None
         if not draft.whole and len(draft.text) < least:
             held = draft
-        else:
-            yield draft
-    if held is not None:
-        yield held
+            continue
+        if last is not None:
+            yield last
+        last = draft
+    yield from (draft for draft in (last, held) if draft is not None)
+
+
+def _is_sentence(text: str) -> bool:
+    return is_ended(text) and not text.endswith(("：", ":"))
+
+
+def _one(first: _Draft, second: _Draft) -> _Draft:
+    """Join two paragraphs; the first says where they stand."""
+    raw = "\n".join((first.raw or first.text, second.raw or second.text))
+    return replace(first, text=first.text + second.text, raw=raw)
 
 
 def _split(text: str, most: int) -> list[str]:

@@ -403,6 +403,9 @@ def split_soft(raw: str) -> list[str]:
     """
     parts: list[str] = []
     for line in raw.split("\n"):
+        if not line.strip():
+            parts.append("")  # an empty line closes what stands before it
+            continue
         before = parts[-1].strip() if parts else ""
         dates = find_dates(line.strip())
         starts = numbering(line.strip()) or line.startswith(_INDENTS) or (dates and dates[0][1] == len(line.strip()))

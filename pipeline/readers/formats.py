@@ -39,7 +39,7 @@ _OTHERS = (
 _HTML = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|table|div|meta|title|p|span|article|section|center|font)[\s>]", re.I
 )
-_MHT = re.compile(rb"^(?:[\w-]+:.*\r?\n(?:[ \t].*\r?\n)*){0,20}?(?:MIME-Version|Content-Type):", re.I)
+_MHT = re.compile(rb"^(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n){0,50}){0,20}?(?:MIME-Version|Content-Type):", re.I)
 
 
 def _zip_format(path: str, data: bytes, settings: Settings) -> str:

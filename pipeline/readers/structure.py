@@ -22,6 +22,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("five", re.compile(r"[①-⑳]")),
 )
 _ORDER = [kind for kind, _ in _KINDS]
+WRAPPED = frozenset(("pdf", "ofd", "image", "text", "markdown"))
+"""Formats whose lines and pages may end within a paragraph; the others mark paragraphs, if not always rightly."""
 _ENDED = re.compile(r"[。！？；：!?;:…][”’」』）)]*$")
 _STOP = re.compile(r"[。！？；!?;]")
 _PAGE_NUMBER = re.compile(
@@ -209,8 +211,14 @@ def goes_on(before: str, after: str) -> bool:
     return True
 
 
-def join_broken(blocks: Sequence[Paragraph | Table]) -> list[Paragraph | Table]:
-    """Join paragraphs that were cut in two; given passages stay as they are."""
+def join_broken(blocks: Sequence[Paragraph | Table], wrapped: bool = True) -> list[Paragraph | Table]:
+    """Join paragraphs that were cut in two; given passages stay as they are.
+
+    Args:
+        blocks: in reading order.
+        wrapped: whether lines and pages may end within a paragraph. Where they may not, items without a full stop
+            stand apart, and only what breaks off after a full sentence is joined.
+    """
     joined: list[Paragraph | Table] = []
     for block in blocks:
         before = joined[-1] if joined else None
@@ -219,6 +227,7 @@ def join_broken(blocks: Sequence[Paragraph | Table]) -> list[Paragraph | Table]:
             and isinstance(block, Paragraph)
             and not (before.given_id or block.given_id or before.level or block.level or block.centred)
             and goes_on(before.text, block.text)
+            and (wrapped or "。" in before.text)
         ):
             raw = f"{before.raw or before.text}\n{block.raw or block.text}"
             joined[-1] = replace(before, text=clean(f"{before.text}\n{block.text}"), raw=raw)
@@ -303,7 +312,7 @@ def complete(document: Document) -> Document:
     The rules look at the wording and place of lines alone: a red head (…文件), lines with a label (来源：…),
     the line of a date and the body named above it.
     """
-    blocks = mark_headings(join_broken(document.blocks))
+    blocks = mark_headings(join_broken(document.blocks, document.format in WRAPPED))
     texts = [block.text.strip() for block in blocks if isinstance(block, Paragraph) and block.text.strip()]
     head: list[str] = []
     for text in texts[:30]:
