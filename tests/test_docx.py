@@ -206,3 +206,14 @@ def test_an_empty_line_closes_a_paragraph():
 
     assert split_soft("关于开展试点工作的报告\n\n今年以来") == ["关于开展试点工作的报告", "今年以来"]
     assert split_soft("全面贯彻党\n中央决策") == ["全面贯彻党\n中央决策"]
+
+
+def test_a_deleted_paragraph_mark_before_a_table_or_at_the_end_loses_nothing() -> None:
+    source = docx.Document()
+    mark = f'<w:rPr {nsdecls("w")}><w:del w:id="2" w:author="a"/></w:rPr>'
+    source.add_paragraph("情况如下。")._p.get_or_add_pPr().append(parse_xml(mark))
+    source.add_table(1, 2).cell(0, 0).text = "序号"
+    source.add_paragraph("已引进外资银行两家。")._p.get_or_add_pPr().append(parse_xml(mark))
+    document = read(source)
+    assert texts(document) == ["情况如下。", "已引进外资银行两家。"]
+    assert document.tables[0].cells[0].text == "序号"

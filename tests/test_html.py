@@ -81,3 +81,17 @@ def read_or_error(page: str) -> Document | ReadError:
         return read(page)
     except ReadError as error:
         return error
+
+
+@pytest.mark.parametrize("charset", ["undefined", "iso-8859-1", "unicode_escape", "x-gbk", "utf-8"])
+def test_a_wrongly_declared_encoding_costs_no_text(charset: str) -> None:
+    page = f'<html><head><meta charset="{charset}"><title>总结</title></head><body><p>已引进外资银行两家。</p></body></html>'
+    assert "已引进外资银行两家。" in [p.text for p in read(page.encode("gb18030")).paragraphs]
+
+
+def test_a_cell_with_a_name_of_furniture_keeps_its_column() -> None:
+    filler = "<p>" + "全市服务业扩大开放综合试点稳步推进，各项任务有序落实。" * 9 + "</p>"
+    row = '<tr><td>1</td><td>引进外资银行</td><td class="position">两江新区</td></tr>'
+    page = f"<html><body>{filler}<table><tr><th>序号</th><th>任务</th><th>地点</th></tr>{row}</table></body></html>"
+    (table,) = read(page).tables
+    assert [cell.text for cell in table.cells if cell.row == 1] == ["1", "引进外资银行", "两江新区"]

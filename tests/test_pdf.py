@@ -153,3 +153,25 @@ def test_the_second_reading_agrees_and_pictures_are_drawn(tmp_path):
     tables = read_pdf(str(file), file.read_bytes(), "d").tables
     assert second_reading(file, tables) == []
     assert all(picture.stat().st_size > 0 for picture in draw_debug_pictures(file, tmp_path / "out", tables))
+
+
+def test_a_scan_inside_margins_beside_a_page_number_is_recognised_and_one_bad_page_costs_no_other():
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    data = BytesIO()
+    canvas = Canvas(data)
+    for number in (1, 2):
+        canvas.drawImage(ImageReader(Image.new("RGB", (200, 200), "grey")), 76, 102, 442, 638)
+        canvas.drawString(290, 30, f"- {number} -")
+        canvas.showPage()
+    canvas.drawString(72, 700, "plain text of the third page, long enough to be read as it stands here")
+    canvas.save()
+
+    def refuse(number):
+        raise LimitError("x.pdf", "图像过大", number, "请调大 max_pixels")
+
+    document = read_pdf("x.pdf", data.getvalue(), "d", recognise=refuse)
+    assert [(p.kind, p.page) for p in document.problems] == [("read", 1), ("read", 2)]
+    assert "third page" in document.paragraphs[-1].text

@@ -210,4 +210,5 @@ def test_a_pasted_address_over_indented_lines_is_told_from_a_web_archive_at_once
     text = "https://www.example.cn/a.html\r\n" + "    正文一段，认真落实。\r\n" * 200
     assert detect_format("a.txt", text.encode(), Settings()) == "text"
     assert time.process_time() - started < 5
-    assert detect_format("a.mht", b"From: x\r\nSubject: y\r\n z\r\nMIME-Version: 1.0\r\n\r\n", Settings()) == "mht"
+    head = 'From: x\r\nSubject: y\r\n z\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n'
+    assert detect_format("a.mht", head.encode(), Settings()) == "mht"

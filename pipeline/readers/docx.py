@@ -321,6 +321,7 @@ class _Walker:
             if name == "p":
                 yield from self._paragraphs(child, depth)
             elif name == "tbl":
+                yield from self._released()
                 yield from self._table(child, depth)
             elif name == "AlternateContent":
                 chosen = _child(child, "Choice")
@@ -328,6 +329,13 @@ class _Walker:
                     yield from self.blocks(chosen, depth + 1)
             elif name and name not in _SKIPPED:
                 yield from self.blocks(child, depth + 1)
+        yield from self._released()
+
+    def _released(self) -> Iterator[Paragraph]:
+        """Yield the text whose paragraph mark is deleted, where no paragraph follows that it could join."""
+        text, self.held = clean(self.held), ""
+        if text:
+            yield Paragraph(text, Source(self.id))
 
     def _paragraphs(self, element: Any, depth: int) -> Iterator[Paragraph | Table]:
         boxes: list[Any] = []

@@ -37,6 +37,7 @@ _FURNITURE = re.compile(
     r"|qr-?code|ewm|related|rel|recommend\w*|pagination|pager|top-?bar|position|location|bottom|friend\w*|print\w*)(?:$|[-_\s\d])",
     re.I,
 )
+_ENCODINGS = frozenset(("utf-8", "utf8", "gb18030", "big5", "big5-hkscs", "utf-16", "utf-16le", "utf-16be"))
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w-]+)", re.I)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _META = {
@@ -49,6 +50,8 @@ _LABELS = (
     ("date", re.compile(r"^[\[【]?(?:成文日期|发文日期|印发日期)[\]】]?[:：]?")),
     ("issuer", re.compile(r"^[\[【]?(?:发布机构|发文机关|发文单位|公文来源)[\]】]?[:：]?")),
 )
+_LAYOUT_CELLS = 2
+"""A row of more cells belongs to a table of data."""
 _MAX_COLUMNS = 1000
 _MAX_CELLS = 2_000_000
 
@@ -56,12 +59,19 @@ _MAX_CELLS = 2_000_000
 def _decode_page(data: bytes, path: str) -> str:
     """Decode by byte order mark, by what the page says of itself, and else by trying."""
     if not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) and (found := _CHARSET.search(data[:8192])):
-        name = found.group(1).decode("ascii").lower()
-        # GB2312 and GBK are parts of GB18030, and pages that name the smaller often use the larger.
-        name = "gb18030" if name in ("gb2312", "gbk", "gb_2312-80", "x-gbk") else name
+        return _decode_as(data, found.group(1).decode("ascii", "replace"), path)
+    return decode(data, path)
+
+
+def _decode_as(data: bytes, charset: str, path: str) -> str:
+    """Decode by a declared encoding where it is one that Chinese pages use and fits, else by trying."""
+    name = charset.lower()
+    # GB2312 and GBK are parts of GB18030, and pages that name the smaller often use the larger.
+    name = "gb18030" if name.startswith(("gb", "x-gbk", "cp936")) else name
+    if name in _ENCODINGS:
         try:
             return data.decode(name)
-        except (LookupError, UnicodeDecodeError):
+        except UnicodeError:
             pass
     return decode(data, path)
 
@@ -75,7 +85,7 @@ def _mht_page(path: str, data: bytes) -> str:
             if isinstance(content, bytes):
                 charset = part.get_content_charset()
                 if charset and not _CHARSET.search(content[:8192]):
-                    return content.decode("gb18030" if charset in ("gb2312", "gbk") else charset, "replace")
+                    return _decode_as(content, charset, path)
                 return _decode_page(content, path)
     raise ReadError(path, "网页存档中没有正文", advice="请用浏览器另存为“网页，仅 HTML”")
 
@@ -113,6 +123,8 @@ def _prune(root: Any) -> None:
         _remove(element)
     total = max(1, len(_plain_text(root)))
     for element in list(root.iter("div", "ul", "section", "header", "table", "p", "span", "td")):
+        if _name(element) == "td" and len(element.getparent()) > _LAYOUT_CELLS:
+            continue  # without one cell the row of a table would lose its columns
         marks = f"{element.get('class') or ''} {element.get('id') or ''}"
         if marks.strip() and _FURNITURE.search(marks) and len(_plain_text(element)) < total * 0.2:
             _remove(element)

@@ -33,6 +33,8 @@ _MAX_OBJECTS = 200_000
 _MAX_FORM_DEPTH = 8
 _STAMP_GLYPHS = 40
 """A page that is one picture and holds fewer characters than this is a scan with a stamp or page number."""
+_SCAN_SHARE = 0.25
+"""Of the page, at least, that the picture of such a scan covers; one inside the margins covers about half."""
 
 Matrix = tuple[float, float, float, float, float, float]
 _IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
@@ -463,10 +465,14 @@ class PdfPages:
         """Return the page, or what a recogniser makes of it where it holds no text of its own."""
         seen = sum(1 for glyph in page.glyphs if not glyph.invisible and not glyph.text.isspace())
         hidden = sum(1 for glyph in page.glyphs if glyph.invisible and not glyph.text.isspace())
-        if pictures < (0.03 if seen == 0 else 0.6) or seen >= _STAMP_GLYPHS:
+        if pictures < (0.03 if seen == 0 else _SCAN_SHARE) or seen >= _STAMP_GLYPHS:
             return page
         self.pages_without_text.append(page.number)
-        recognised = self.recognise(page.number) if self.recognise is not None else None
+        try:
+            recognised = self.recognise(page.number) if self.recognise is not None else None
+        except ReadError as error:  # one page too large to recognise must not cost the others
+            self.problems.append(Problem("read", str(error), self.path, page.number))
+            return page
         if recognised is not None:
             return recognised
         if hidden:
