@@ -9,9 +9,7 @@ from typing import Any
 
 from pipeline.errors import ModelNotFoundError
 
-_TRUSTED = frozenset(
-    ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.utils._bunch.Bunch")
-)
+_TRUSTED = frozenset(("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.utils._bunch.Bunch"))
 """Beside what skops trusts of itself: parts of gradient boosting, by name. A whole package would let functions in that
 run what a model file tells them to."""
 
