@@ -1,4 +1,4 @@
-"""Five ways to classify tasks, all learnt from the same three quarters of the notices, measured on the same three sets.
+"""Six ways to classify tasks, all learnt from the same three quarters of the notices, measured on the same three sets.
 
     python benchmarks/classification.py [--methods keywords tfidf e5 setfit ours delivered] [--json FILE]
     python benchmarks/classification.py --speed 2000      # what classifying takes, as a multiple of what encoding takes

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from inventory_world import shared_snapshot
+from inventory_world import gold_snapshot
 
 from pipeline.inventory import View, build_ledger
 from pipeline.inventory.duplicates import find_pairs
@@ -24,7 +24,7 @@ def read_copies():
 def duplicates():
     """Return the copies found, false pairs, and the likenesses on both sides of the threshold."""
     copies = read_copies()
-    frame = cases(shared_snapshot(documents=copies))
+    frame = cases(gold_snapshot(documents=copies))
     rows = frame.to_dict("records")
     group = {row["document_id"]: row["group"] for row in rows}
     found = sum(group[copy["doc_id"]] == group[copy["of"]] for copy in copies)
@@ -38,7 +38,7 @@ def duplicates():
 
 def likenesses():
     copies = read_copies()
-    view = View(shared_snapshot(documents=copies))
+    view = View(gold_snapshot(documents=copies))
     documents = sorted(view.of_kind("case"), key=lambda d: (d.date, d.title, d.id))
     texts = ["\n".join([d.title, *(p.text for p in view.passages_of[d.id])]) for d in documents]
     true = {frozenset((copy["doc_id"], copy["of"])) for copy in copies}
@@ -51,7 +51,7 @@ def likenesses():
 
 def statuses():
     """Return how many tasks have the status that each simple rule gives from the labels."""
-    snapshot = shared_snapshot()
+    snapshot = gold_snapshot()
     ledger = build_ledger(snapshot).set_index("task_id")["status"]
     view = View(snapshot)
     rank = {"done": 3, "ongoing": 2, "planned": 1, "none": 0}
@@ -72,7 +72,7 @@ def statuses():
 
 
 def kinds():
-    documents = shared_snapshot().documents
+    documents = gold_snapshot().documents
     right = sum(guess_kind(d.title) == d.kind for d in documents)
     return right, len(documents)
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from inventory_world import SHARED, shared_snapshot
+from inventory_world import CORPUS, gold_snapshot
 
 from pipeline.inventory import Results, write_workbook
 from pipeline.records import Document, Evidence, Label, Link, Passage, Snapshot, Source
@@ -22,8 +22,8 @@ KINDS = ("progress", "progress", "case", "briefing", "policy", "project")
 def many(documents, links):
     """Return a snapshot with documents made of shuffled sentences of the labelled ones."""
     chance = random.Random(7)
-    notice = shared_snapshot().notice
-    raw = (SHARED / "gold" / "dev_docs.jsonl").read_text(encoding="utf-8").splitlines()
+    notice = gold_snapshot().notice
+    raw = (CORPUS / "gold" / "dev_docs.jsonl").read_text(encoding="utf-8").splitlines()
     sentences = [s for line in raw for p in json.loads(line)["passages"] for s in p["text"].split("。") if len(s) > 12]
     made, passages, found, labels = [], [], [], []
     for number in range(documents):

@@ -10,12 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline.records import Document, Evidence, Label, Link, Notice, Passage, Snapshot, Source, StatedCount, Task
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
 
-def shared_snapshot(date="2024-05-01", documents=()):
+def gold_snapshot(date="2024-05-01", documents=()):
     """Return a snapshot of gold/dev_docs.jsonl (and further documents of that form), linked as labelled."""
-    tasks = json.loads((SHARED / "gold" / "tasks.json").read_text(encoding="utf-8"))
+    tasks = json.loads((CORPUS / "gold" / "tasks.json").read_text(encoding="utf-8"))
     notice_id = "渝府发〔2021〕19号"
     made = tuple(
         Task(f"{notice_id}#{t['no']}", t["no"], t["text"], t["part"], t["section"], tuple(t["lead_units"]),
@@ -24,7 +24,7 @@ def shared_snapshot(date="2024-05-01", documents=()):
     )  # fmt: skip
     counts = (StatedCount("任务", 86, 86, "86 项改革试点任务"), StatedCount("案例", 10, None, "10 个以上案例"))
     title = "重庆市服务业扩大开放综合试点工作方案任务分工"
-    path = str(SHARED / "notice" / "notice.txt")
+    path = str(CORPUS / "notices" / "渝府发〔2021〕19号.txt")
     notice = Notice(
         notice_id, title, "重庆市人民政府", notice_id, "2021-09-02", "主动公开", (), (), counts, made, path=path
     )
@@ -33,14 +33,13 @@ def shared_snapshot(date="2024-05-01", documents=()):
         for t in tasks
         for scheme in ("sector", "reform", "group", "stri")
     ]
-    texts = {path.stem: path for path in (SHARED / "gold" / "dev_txt").glob("*.txt")}
+    source = str(CORPUS / "gold" / "dev_docs.jsonl")
     docs, passages, links = [], [], []
-    lines = (SHARED / "gold" / "dev_docs.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (CORPUS / "gold" / "dev_docs.jsonl").read_text(encoding="utf-8").splitlines()
     for raw in [*(json.loads(line) for line in lines), *documents]:
         identity = raw["doc_id"]
-        path = texts.get(identity, SHARED / "gold" / "dev_docs.jsonl")
         docs.append(
-            Document(identity, str(path), "jsonl", (), title=raw["title"], issuer=raw["issuer"], date=raw["date"],
+            Document(identity, source, "jsonl", (), title=raw["title"], issuer=raw["issuer"], date=raw["date"],
                      kind=raw["kind"])
         )  # fmt: skip
         for position, p in enumerate(raw["passages"]):
@@ -82,6 +81,6 @@ if __name__ == "__main__":
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs/gold")
     os.makedirs(out, exist_ok=True)
     started = time.monotonic()
-    print(export(shared_snapshot(), out, formats=("xlsx", "html", "docx", "csv"), progress=print))
+    print(export(gold_snapshot(), out, formats=("xlsx", "html", "docx", "csv"), progress=print))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{time.monotonic() - started:.1f} s, {peak} MB")

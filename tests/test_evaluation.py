@@ -17,7 +17,7 @@ from pipeline.evaluation import (
 from pipeline.evaluation.ladder import LINKER, Rung, draw_pictures, file_best, interval, table_lines
 from pipeline.matching.corpus import LabelledPassage, read_labelled
 from pipeline.matching.lexical import CharacterTfidf
-from pipeline.matching.scores import Answer, calibration_error, score_links
+from pipeline.matching.scores import Answer, calibration_error, score_links, score_signed
 from pipeline.records import Passage
 
 
@@ -41,6 +41,20 @@ def test_link_figures_by_hand():
     assert figures["abstain_f1"] == 1.0
     assert figures["auto_coverage"] == 0.5
     assert figures["status_acc"] == 0.5
+
+
+def test_what_signing_at_a_probability_gives():
+    examples = [
+        LabelledPassage(Passage(str(k), "d", "文"), "n", grades, "done")
+        for k, grades in enumerate([{1: 2}, {1: 2, 2: 1}, {}, {3: 2}])
+    ]
+    answers = [
+        Answer([1], [(1, 0.99)]),
+        Answer([1], [(1, 0.98), (2, 0.98)]),  # a related task counts neither way
+        Answer([1], [(1, 0.975)]),
+        Answer([3], [(3, 0.9)]),
+    ]
+    assert score_signed(examples, answers, 0.97) == {"sign_precision": 2 / 3, "sign_coverage": 2 / 3}
 
 
 def test_our_measure_agrees_with_the_measure_of_acceptance(shared, corpus, tmp_path):

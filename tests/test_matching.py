@@ -214,6 +214,12 @@ def test_a_clear_passage_is_not_read():
     assert find_unclear(first).sum(1).tolist() == [0, 0, 1]
 
 
+def test_a_matcher_without_tasks_says_so(encoder):
+    status = StatusClassifier().fit(["已完成。", "正在办理。"], ["done", "ongoing"])
+    with pytest.raises(ValueError, match="fit"):
+        TaskMatcher(encoder, WordPairs(), Cascade(None, None), status).predict(PASSAGES)
+
+
 def test_a_missing_linker_and_one_of_another_version_are_named(tmp_path):
     with pytest.raises(ModelNotFoundError, match="shidian train linker"):
         TaskMatcher.from_disk(tmp_path)
@@ -287,9 +293,72 @@ def test_decisions_become_examples():
         Decision("p2", "n#1", "moved", "甲", "2024-01-01T09:00:00+08:00", moved_to="n#2"),
         Decision("p3", "n#3", "unsure", "甲", "2024-01-01T09:00:00+08:00"),
         Decision("p4", "n#4", "rejected", "甲", "2024-01-01T09:00:00+08:00"),
+        Decision("p5", "n#1", "moved", "甲", "2024-01-01T09:00:00+08:00", moved_to="n#2"),
+        Decision("p5", "n#2", "rejected", "乙", "2024-02-01T09:00:00+08:00"),
     ]
     known = decided_grades(Snapshot(notice, decisions=tuple(said)))
-    assert known == {"p1": {"n#1": 2}, "p2": {"n#2": 2, "n#1": 0}, "p4": {"n#4": 0}}
+    assert known == {"p1": {"n#1": 2}, "p2": {"n#2": 2, "n#1": 0}, "p4": {"n#4": 0}, "p5": {"n#1": 0, "n#2": 0}}
+
+
+def test_an_office_teaches_its_notice_and_nothing_learnt_on_another_is_forgotten(tmp_path, encoder, monkeypatch):
+    from pipeline.matching.feedback import refine_linker
+    from pipeline.matching.training import fit_decisions, load_scored
+    from pipeline.records import Decision, Notice, Snapshot
+
+    told = [example("d1", "n", {1: 2}), example("d2", "n", {}, text="新建农村公路。")]
+    scored = [score_notice(name, TASKS, told, encoder, WordPairs(), 3) for name in "abcd"]
+    config = fit_decisions(tmp_path, scored, [], ["a", "b"], 0) | {"options": {"seed": 0}, "cross_options": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    cascade = Cascade.from_disk(tmp_path / "decision.skops")
+    status = StatusClassifier().fit(["已完成。", "正在办理。"], ["done", "ongoing"])
+    monkeypatch.setattr(
+        TaskMatcher, "from_disk", classmethod(lambda *_: TaskMatcher(encoder, WordPairs(), cascade, status))
+    )
+    for name in ("n1", "n2"):
+        tasks = tuple(dataclasses.replace(task, id=f"{name}#{task.no}") for task in TASKS)
+        snapshot = Snapshot(Notice(name, "", "", "", "", "", (), (), (), tasks), passages=tuple(PASSAGES))
+        with pytest.raises(DataError, match="还没有可用的审核意见"):
+            refine_linker(snapshot, tmp_path)
+        said = Decision(PASSAGES[0].id, f"{name}#1", "accepted", "甲", "2024-01-01T09:00:00+08:00")
+        figures = refine_linker(dataclasses.replace(snapshot, decisions=(said,)), tmp_path)
+        assert set(figures["after"]) == {"seen notices", "unseen notices"}
+    assert [item.notice for item in load_scored(tmp_path / "decided.npz")] == ["n1", "n2"]
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["decisions"]["notice"] == "n2"
+
+
+def test_parts_of_another_training_are_thrown_away(tmp_path):
+    from pipeline.matching.training import start_training
+
+    corpus, made = tmp_path / "corpus", tmp_path / "made"
+    (corpus / "training").mkdir(parents=True)
+    (corpus / "training" / "tasks.jsonl").write_text("{}", encoding="utf-8")
+    start_training(made, corpus, "rank 16")
+    (made / "adapter").mkdir()
+    start_training(made, corpus, "rank 16")
+    assert (made / "adapter").exists(), "an interrupted training goes on"
+    start_training(made, corpus, "rank 8")
+    assert not (made / "adapter").exists()
+    (made / "adapter").mkdir()
+    (corpus / "training" / "tasks.jsonl").write_text("{ }", encoding="utf-8")
+    start_training(made, corpus, "rank 8")
+    assert not (made / "adapter").exists()
+
+
+def test_what_is_said_of_a_passage_without_a_title_does_not_hang_on_its_neighbours(encoder):
+    alone, titled = PASSAGES[:1], dataclasses.replace(PASSAGES[1], title="关于仲裁工作的报告")
+    index = TaskIndex(TASKS, encoder)
+    by_itself, beside = index.compare(alone), index.compare([*alone, titled])
+    assert np.allclose(by_itself.title[0], beside.title[0])
+    assert (by_itself.title[0] == 0).all()
+    assert abs(beside.title[1].mean()) < 1e-6
+    assert beside.title[1].argmax() == 1
+
+
+def test_a_book_as_one_passage_and_half_a_character_do_no_harm():
+    from pipeline.matching.corpus import MOST_CHARACTERS, clean_passage
+
+    found = clean_passage(passage(1, "正在推进。" * MOST_CHARACTERS, title="报告"))
+    assert len(found.text) == MOST_CHARACTERS
 
 
 def test_held_examples_come_back_from_disk(tmp_path, encoder):

@@ -129,8 +129,9 @@ class TaskClassifier:
     def predict(self, tasks: Sequence[TaskLike], reasons: bool = True) -> list[Label]:
         """Return the labels of each task in order, one for each scheme.
 
-        A task that cannot be read, or of which the model knows too little, is "unclassified" (未能分类), with
-        the probability of its likeliest class as probability and that class as second.
+        A task of which the model knows too little is "unclassified" (未能分类), with the probability of its likeliest
+        class as probability and that class as second; one that cannot be read (empty, hardly any Chinese) as well,
+        with equal probabilities and no second.
 
         Args:
             tasks: records, or dictionaries with "id" and "text".

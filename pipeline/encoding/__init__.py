@@ -137,6 +137,7 @@ class Encoder:
             ModelNotFoundError: there is no such model, or its files are damaged.
         """
         if self._loaded is None:
+            from safetensors import SafetensorError
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
 
@@ -148,7 +149,7 @@ class Encoder:
                 loaded = SentenceTransformer(folder, device="cpu", local_files_only=local)
                 if self.adapter:
                     _merge_adapter(loaded, self.adapter)
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
                 raise ModelNotFoundError(
                     f"{folder}：模型无法加载（{str(error).splitlines()[0]}）。请检查目录，或运行 shidian models build。"
                 ) from error
@@ -162,9 +163,11 @@ class Encoder:
             digest = hashlib.blake2b(digest_size=8)
             for folder in filter(None, (model_folder(self.model), self.adapter)):
                 digest.update(folder.encode() if not Path(folder).is_dir() else b"")
-                for path in sorted(Path(folder).rglob("*.safetensors")) if Path(folder).is_dir() else []:
-                    with path.open("rb") as file:
-                        digest.update(hashlib.file_digest(file, "sha256").digest())
+                for path in sorted(Path(folder).rglob("*")) if Path(folder).is_dir() else []:
+                    if path.is_file() and path.suffix != ".md":
+                        digest.update(path.relative_to(folder).as_posix().encode())
+                        with path.open("rb") as file:
+                            digest.update(hashlib.file_digest(file, "sha256").digest())
             self._fingerprint = digest.digest()
         return self._fingerprint
 

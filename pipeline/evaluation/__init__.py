@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.matching.corpus import LabelledPassage, read_labelled
-from pipeline.matching.scores import calibration_error, score_links
+from pipeline.matching.scores import calibration_error, score_links, score_signed
 from pipeline.records import Task
 from pipeline.settings import Settings
 
@@ -154,7 +154,9 @@ def evaluate(
             records = gold_task_records(root / "gold" / tasks, name)
             examples = read_labelled(root / "gold" / f"{name}_docs.jsonl", name)
             rungs = climb(matcher, records, examples, progress)
-            result.values[f"links/{name}"] = score_links(examples, rungs[-1].answers)
+            answers = rungs[-1].answers
+            signed = score_signed(examples, answers, settings.sign_threshold)
+            result.values[f"links/{name}"] = score_links(examples, answers) | signed
             result.ladders[name] = examples, rungs
     result.failures = check_floors(result.values, floors, gold_digest(root / "gold"))
     return result

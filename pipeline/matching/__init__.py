@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,29 @@ from pipeline.text import split_sentences
 
 __all__ = ["Prediction", "TaskMatcher"]
 
-VERSION = 3
+VERSION = 4
 """Of the files of a linker; it rises when what they hold changes."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the description of a linker.
+
+    Raises:
+        ModelNotFoundError: it is missing, damaged, or of another version.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelNotFoundError(f"{folder}：没有关联模型。请运行 shidian train linker，或检查安装是否完整。")
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        version = config["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelNotFoundError(f"{folder}：config.json 损坏（{error}）。请重新安装或重新训练。") from error
+    if version != VERSION:
+        raise ModelNotFoundError(f"{folder}：关联模型的版本不符。请运行 shidian train linker 重新训练。")
+    missing = {"threshold", "measured", "cross_options"} - set(config)
+    if missing:
+        raise ModelNotFoundError(f"{folder}：config.json 缺少 {'、'.join(sorted(missing))}。请重新安装或重新训练。")
+    return config
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,7 @@ class TaskMatcher:
         self.threshold = threshold
         self.left_out = left_out or {}
         self.mark = ""
+        self._index: TaskIndex | None = None
 
     @classmethod
     def from_disk(cls, path: str | Path = "", settings: Settings = Settings(), cache: str | Path = "") -> TaskMatcher:
@@ -93,11 +116,7 @@ class TaskMatcher:
             ModelNotFoundError: the folder or the sentence model is missing, or another version trained the linker.
         """
         folder = Path(path) if path else models_folder() / "linker"
-        if not (folder / "config.json").is_file():
-            raise ModelNotFoundError(f"{folder}：没有关联模型。请运行 shidian train linker，或检查安装是否完整。")
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config["version"] != VERSION:
-            raise ModelNotFoundError(f"{folder}：关联模型的版本不符。请运行 shidian train linker 重新训练。")
+        config = read_config(folder)
         vectors = VectorCache(cache)
         # An adapter fits the weights it was trained over, and no others.
         adapter = "" if settings.model else str(folder / "adapter")
@@ -123,8 +142,19 @@ class TaskMatcher:
         """
         if not tasks:
             raise ValueError("没有任务可供关联。请先用 shidian tasks 检查公文。")
-        self.index = TaskIndex(tasks, self.tuned)
+        self._index = TaskIndex(tasks, self.tuned)
         return self
+
+    @property
+    def index(self) -> TaskIndex:
+        """The tasks that passages are compared with.
+
+        Raises:
+            ValueError: fit was not called.
+        """
+        if self._index is None:
+            raise ValueError("尚未给出任务。请先调用 fit(notice.tasks)。")
+        return self._index
 
     def predict(self, passages: Sequence[Passage], progress: Progress | None = None) -> list[Prediction]:
         """Return what is said of each passage, in the order given; passages of a document should stand together."""
@@ -153,9 +183,9 @@ class TaskMatcher:
         ]
         least = self.settings.link_threshold or self.threshold
         filed = [[k for k in row if grades[i, k, 2] >= least] for i, row in enumerate(open_to)]
+        at_least_related = grades[:, :, 1] + grades[:, :, 2]
         related = [
-            [k for k in row if k not in filed[i] and grades[i, k, 1] + grades[i, k, 2] >= 0.5]
-            for i, row in enumerate(open_to)
+            [k for k in row if k not in filed[i] and at_least_related[i, k] >= 0.5] for i, row in enumerate(open_to)
         ]
         pairs = [(passages[i], tasks[chosen[i, k]]) for i in range(len(passages)) for k in (*filed[i], *related[i])]
         evidence = iter(find_evidence(pairs, self.tuned))
@@ -164,12 +194,12 @@ class TaskMatcher:
             links, near = (
                 tuple(
                     Link(
-                        passage.id, tasks[chosen[i, k]].id, round(float(grades[i, k, column]), 4), next(evidence),
+                        passage.id, tasks[chosen[i, k]].id, round(float(chances[i, k]), 4), next(evidence),
                         self.name, grade,
                     )
                     for k in group
                 )
-                for group, column, grade in ((filed[i], 2, 2), (related[i], 1, 1))
+                for group, chances, grade in ((filed[i], grades[:, :, 2], 2), (related[i], at_least_related, 1))
             )  # fmt: skip
             scored = tuple((tasks[chosen[i, k]], round(float(grades[i, k, 2]), 4)) for k in order[i])
             predictions.append(Prediction(passage, scored, links, near, status[i]))

@@ -28,9 +28,13 @@ class LabelledPassage:
     """Kept from the first adapter, so that the decision can be learnt from passages it has not seen."""
 
 
+MOST_CHARACTERS = 20_000
+"""Of a passage that are read: a whole book given as one passage must not stop a batch."""
+
+
 def clean_passage(passage: Passage) -> Passage:
-    """Return the passage with the line breaks and odd widths of its text and title removed."""
-    return replace(passage, text=clean(passage.text), title=clean(passage.title))
+    """Return the passage without line breaks and odd widths in text and title, and no longer than is read."""
+    return replace(passage, text=clean(passage.text[:MOST_CHARACTERS]), title=clean(passage.title[:MOST_CHARACTERS]))
 
 
 def labelled_passages(document: dict[str, Any], notice: str = "") -> list[LabelledPassage]:

@@ -25,7 +25,7 @@ NAMES = (
     "tuned", "tuned_gap", "tuned_rank", "clause", "clause_gap", "sentence", "sentence_gap", "part", "part_gap",
     "titled", "titled_gap", "titled_rank",
     "tfidf", "tfidf_gap", "tfidf_rank", "bm25", "bm25_gap", "bm25_rank",
-    "title", "title_gap", "title_tfidf", "neighbours", "neighbours_gap", "document", "document_gap", "heading",
+    "title", "title_gap", "title_tfidf", "neighbours", "neighbours_gap", "document", "document_gap",
     "lead_is_issuer", "lead_named", "coop_named", "best_tuned", "best_titled", "best_bm25", "spread",
     "length", "figures", "is_case", "is_policy", "position", "alone",
 )  # fmt: skip
@@ -46,8 +46,8 @@ class Likeness:
     tfidf: np.ndarray
     bm25: np.ndarray
     title: np.ndarray
+    """Of the document's title, less its mean over the tasks; 0 where there is no title."""
     title_tfidf: np.ndarray
-    heading: np.ndarray
 
 
 class TaskIndex:
@@ -73,7 +73,6 @@ class TaskIndex:
         """Return the likenesses of the passages with all tasks."""
         texts = [passage.text for passage in passages]
         titles = [passage.title for passage in passages]
-        headings = [passage.heading[-1] if passage.heading else "" for passage in passages]
         vectors = self.tuned.encode(texts, progress=progress)
         sentences_of = [split_sentences(text) for text in texts]
         starts = np.cumsum([0, *map(len, sentences_of[:-1])])
@@ -87,9 +86,8 @@ class TaskIndex:
             @ self.tuned_vectors.T,
             tfidf=self.tfidf.score(texts),
             bm25=self.bm25.score(texts),
-            title=self._known(titles),
+            title=self._by_title(titles),
             title_tfidf=self.tfidf.score(titles),
-            heading=self._known(headings),
         )
 
     def _best_clause(self, vectors: np.ndarray) -> np.ndarray:
@@ -97,16 +95,16 @@ class TaskIndex:
         best: np.ndarray = np.maximum.reduceat(vectors @ self.clause_vectors.T, self.clause_starts, axis=1)
         return best
 
-    def _known(self, texts: list[str]) -> np.ndarray:
-        """Likeness with a context text; the mean over tasks where there is none, so that it says nothing."""
-        scores: np.ndarray = self.tuned.encode(texts) @ self.tuned_vectors.T
-        empty = np.array([not text for text in texts], bool)
-        scores[empty] = scores[~empty].mean() if (~empty).any() else 0.0
+    def _by_title(self, titles: list[str]) -> np.ndarray:
+        scores: np.ndarray = self.tuned.encode(titles) @ self.tuned_vectors.T
+        # Centred, so that a missing title says nothing, whatever stands beside the passage.
+        scores -= scores.mean(1, keepdims=True)
+        scores[[not title for title in titles]] = 0
         return scores
 
 
 def candidates(likeness: Likeness, count: int) -> np.ndarray:
-    """Return the likeliest tasks of each passage, shape (passages, count), by all likenesses together."""
+    """Return the likeliest tasks of each passage, shape (passages, count), by the sentence model and by words."""
 
     def standard(scores: np.ndarray) -> np.ndarray:
         centred: np.ndarray = (scores - scores.mean(1, keepdims=True)) / (scores.std(1, keepdims=True) + 1e-6)
@@ -228,7 +226,7 @@ def features(passages: Sequence[Passage], tasks: Sequence[Task], likeness: Liken
         "bm25": likeness.bm25, "bm25_gap": _gap(likeness.bm25), "bm25_rank": _rank(likeness.bm25),
         "title": likeness.title, "title_gap": _gap(likeness.title), "title_tfidf": likeness.title_tfidf,
         "neighbours": neighbours, "neighbours_gap": _gap(neighbours), "document": document,
-        "document_gap": _gap(document), "heading": likeness.heading,
+        "document_gap": _gap(document),
         "lead_is_issuer": issuer, "lead_named": lead, "coop_named": coop,
         "best_tuned": spread(likeness.tuned.max(1)), "best_titled": spread(likeness.titled.max(1)),
         "best_bm25": spread(likeness.bm25.max(1)), "spread": spread(np.abs(likeness.tuned - likeness.titled).mean(1)),

@@ -7,6 +7,7 @@ than is allowed, nothing is changed.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -17,44 +18,56 @@ import numpy as np
 
 from pipeline.encoding import models_folder
 from pipeline.errors import DataError
-from pipeline.matching import TaskMatcher
+from pipeline.matching import TaskMatcher, read_config
 from pipeline.matching.cascade import Cascade, Rows
+from pipeline.matching.corpus import LabelledPassage, clean_passage
 from pipeline.matching.features import candidates, features
-from pipeline.matching.training import BACKGROUND, HELD, leave_notices_out, left_out_figures, load_scored
-from pipeline.records import Decision, Snapshot
+from pipeline.matching.training import (
+    BACKGROUND,
+    HELD,
+    Scored,
+    leave_notices_out,
+    left_out_figures,
+    load_scored,
+    save_scored,
+)
+from pipeline.records import Snapshot
 
+DECIDED = "decided.npz"
+"""File of what earlier decisions taught, by notice: those on one notice are not forgotten for those on another."""
 ALLOWED_FALL = 0.01
 """Of link F1 on the held passages of other notices."""
 WEIGHT = 3
 """How many times an office's decision counts beside an example of the corpus."""
 
 
-def last_decisions(snapshot: Snapshot) -> dict[tuple[str, str], Decision]:
-    """Return the last word on each (passage, task), "unsure" left out."""
-    last = {(item.passage, item.task): item for item in sorted(snapshot.decisions, key=lambda item: item.time)}
-    return {key: item for key, item in last.items() if item.verdict != "unsure"}
-
-
 def decided_grades(snapshot: Snapshot) -> dict[str, dict[str, int]]:
-    """Return what is known of each decided passage: task id to grade 2 or 0."""
+    """Return what is known of each decided passage: task id to grade 2 or 0; the last word on a task holds."""
     known: dict[str, dict[str, int]] = {}
-    for (passage, task), item in last_decisions(snapshot).items():
-        grades = known.setdefault(passage, {})
+    for item in sorted(snapshot.decisions, key=lambda item: item.time):
+        grades = known.setdefault(item.passage, {})
+        if item.verdict == "unsure":
+            grades.pop(item.task, None)
+            continue
+        grades[item.task] = 2 if item.verdict == "accepted" else 0
         if item.verdict == "moved":
             grades[item.moved_to] = 2
-        grades.setdefault(task, 2 if item.verdict == "accepted" else 0)
-    return known
+    return {passage: grades for passage, grades in known.items() if grades}
 
 
-def decision_rows(matcher: TaskMatcher, snapshot: Snapshot) -> Rows | None:
+def decided_examples(matcher: TaskMatcher, snapshot: Snapshot) -> Scored | None:
     """Return the candidates of the passages that the office has decided on; None where there are none.
 
     Where a passage has an accepted task, its other candidates count as rejected; where it has none, only those that
-    were rejected are known.
+    were rejected are known (grade -1: unknown).
     """
     known = decided_grades(snapshot)
+    documents = {passage.document_id for passage in snapshot.passages if passage.id in known}
+    # Whole documents: the decision looks at the neighbours of a passage as well.
+    passages = [clean_passage(passage) for passage in snapshot.passages if passage.document_id in documents]
+    if not passages:
+        return None
     tasks = list(snapshot.notice.tasks)
-    passages = list(snapshot.passages)
     likeness = matcher.index.compare(passages)
     chosen = candidates(likeness, min(matcher.settings.candidates, len(tasks)))
     grades = np.full(chosen.shape, -1)
@@ -67,7 +80,19 @@ def decision_rows(matcher: TaskMatcher, snapshot: Snapshot) -> Rows | None:
         return None
     values = features(passages, tasks, likeness, chosen)[rows]
     read = matcher.cross.score([(passages[i], tasks[k]) for i in rows for k in chosen[i]])
-    return Rows(values, read.reshape(*values.shape[:2], -1), grades[rows], WEIGHT)
+    numbers = np.array([task.no for task in tasks])[chosen[rows]]
+    by_id = {task.id: task.no for task in tasks}
+    examples = [
+        LabelledPassage(
+            passages[i],
+            snapshot.notice.id,
+            {by_id[task]: grade for task, grade in known.get(passages[i].id, {}).items() if task in by_id},
+            "",
+        )
+        for i in rows
+    ]
+    decided_rows = Rows(values, read.reshape(*values.shape[:2], -1), grades[rows], WEIGHT)
+    return Scored(snapshot.notice.id, examples, decided_rows, numbers)
 
 
 def refine_linker(
@@ -89,17 +114,19 @@ def refine_linker(
     target = Path(folder) if folder else models_folder() / "linker"
     matcher = TaskMatcher.from_disk(target).fit(snapshot.notice.tasks)
     progress("计算已审核段落的特征")
-    decided = decision_rows(matcher, snapshot)
+    decided = decided_examples(matcher, snapshot)
     if decided is None:
         raise DataError("库中还没有可用的审核意见。请先在工作簿或审核页面中审核，再训练。")
     scored = load_scored(target / HELD)
-    more = [item.rows for item in load_scored(target / BACKGROUND)] if (target / BACKGROUND).is_file() else []
-    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    more = [item.rows for item in _load(target / BACKGROUND)]
+    earlier = [item for item in _load(target / DECIDED) if item.notice != decided.notice]
+    more += [dataclasses.replace(item.rows, weight=WEIGHT) for item in earlier]
+    config = read_config(target)
     threshold, seed = config["threshold"], config["options"]["seed"]
-    count = int((decided.grades >= 0).sum())
+    count = int((decided.rows.grades >= 0).sum())
     progress(f"用 {count} 条意见重新训练判定，并在其他公文上核对")
     before = left_out_figures(leave_notices_out(scored, seed, more), config["seen"], threshold)
-    after = left_out_figures(leave_notices_out(scored, seed, [*more, decided]), config["seen"], threshold)
+    after = left_out_figures(leave_notices_out(scored, seed, [*more, decided.rows]), config["seen"], threshold)
     for group, figures in before.items():
         fall = figures["link_f1"] - after[group]["link_f1"]
         if fall > ALLOWED_FALL:
@@ -108,8 +135,13 @@ def refine_linker(
                 "请检查审核意见是否有误，或待意见更多时再试。"
             )
     shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
-    cascade = Cascade.fit([*(item.rows for item in scored), *more, decided], seed)
+    cascade = Cascade.fit([*(item.rows for item in scored), *more, decided.rows], seed)
     cascade.to_disk(target / "decision.skops")
+    save_scored([*earlier, decided], target / DECIDED)
     config["decisions"] = {"notice": snapshot.notice.id, "rows": count, "before": before, "after": after}
     (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return {"before": before, "after": after}
+
+
+def _load(path: Path) -> list[Scored]:
+    return load_scored(path) if path.is_file() else []

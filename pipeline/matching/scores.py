@@ -71,6 +71,27 @@ def score_links(examples: Sequence[LabelledPassage], answers: Sequence[Answer]) 
     }
 
 
+def score_signed(examples: Sequence[LabelledPassage], answers: Sequence[Answer], least: float) -> dict[str, float]:
+    """Return how often links of at least a probability are right, and which share of the true links they are.
+
+    Unlike auto_coverage, which takes the cut that turns out best on these very passages, this is what an office gets
+    that signs at that probability.
+
+    Args:
+        examples: labelled passages.
+        answers: of the same order.
+        least: probability from which on a link is signed unread.
+    """
+    signed = [
+        example.grades.get(no) == 2
+        for example, answer in zip(examples, answers, strict=True)
+        for no, probability in answer.links
+        if probability >= least and example.grades.get(no) != 1
+    ]
+    total = sum(grade == 2 for example in examples for grade in example.grades.values())
+    return {"sign_precision": sum(signed) / max(1, len(signed)), "sign_coverage": sum(signed) / max(1, total)}
+
+
 def _auto_coverage(filed: Sequence[tuple[float, int]], total: int) -> float:
     best = right = 0
     ranked = sorted(filed, reverse=True)

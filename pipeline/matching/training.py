@@ -10,9 +10,11 @@ decision as well: what is written for the corpus has less variety than what offi
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import random
 import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,8 @@ BACKGROUND_DOCUMENTS, BACKGROUND_PARAGRAPHS = 6, 5
 """Documents a notice, and paragraphs of each, that teach the decision what is none of its business."""
 HELD, BACKGROUND = "held.npz", "background.npz"
 """Files of what the decision was learnt from."""
+DONE = "done"
+"""Marks a finished part of a training; that of the whole says what it is a training of."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,7 @@ def load_scored(path: str | Path) -> list[Scored]:
             values, cross = rows["values"].astype(np.float32), rows["cross"].astype(np.float32)
             grades, numbers = rows["grades"], rows["numbers"]
             notices, truth = rows["notices"].tolist(), rows["truth"].tolist()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelNotFoundError(f"{path}：无法读取（{error}）。请重新运行 shidian train linker。") from error
     scored = []
     for notice in dict.fromkeys(notices):
@@ -223,20 +227,19 @@ def train_linker(
     folder: str | Path = "",
     options: FinetuningOptions = FinetuningOptions(),
     cross_options: CrossOptions = CrossOptions(),
-    model: str = "",
     background: str | Path = "",
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
-    """Train the whole linker from a corpus, write it to a folder and return its description.
+    """Train the whole linker over the default model from a corpus, write it to a folder and return its description.
 
-    Finished parts of an interrupted run are taken up again.
+    Finished parts of an interrupted run on the same corpus and options are taken up again. The folder is replaced at
+    the very end, all at once.
 
     Args:
         corpus: folder whose training/ holds tasks.jsonl and documents.jsonl.
         folder: where the linker goes; "" is models/linker. What was there is kept beside it as .bak.
         options: of the fine-tuning.
         cross_options: of the cross-encoder.
-        model: the sentence model; "" is the default one.
         background: JSONL of real paragraphs that carry out nothing, as draw_background reads it; "" for none.
         progress: called with a line now and then.
 
@@ -244,65 +247,108 @@ def train_linker(
         DataError: a line of the background cannot be read.
     """
     target = Path(folder) if folder else models_folder() / "linker"
-    scratch = target.with_name(target.name + ".training")
-    scratch.mkdir(parents=True, exist_ok=True)
+    made = target.with_name(target.name + ".training")
     notices, examples = load_corpus(corpus)
-    base = Encoder(model, cache=VectorCache(scratch / "vectors.sqlite"))
+    base = Encoder(cache=VectorCache())
+    start_training(made, corpus, base.fingerprint().hex(), str(options), str(cross_options))
     shown = [example for example in examples if not example.held]
-    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(examples) - len(shown)} 个留给判定")
+    held = [example for example in examples if example.held]
+    progress(f"训练语料：{len(notices)} 份公文，{len(examples)} 个段落，其中 {len(held)} 个留给判定")
     alien = draw_background(background, notices, options.seed) if background else {}
-    adapter, crossed = scratch / "adapter", scratch / "cross"
-    if not (adapter / "done").exists():
+    adapter, crossed = made / "adapter", made / "cross"
+    if not (adapter / DONE).exists():
         progress("微调句向量模型")
         finetune(base, notices, shown, adapter, options, progress)
-        (adapter / "done").touch()
-    tuned = Encoder(model, adapter=str(adapter), cache=base.cache)
-    if not (crossed / "done").exists():
+        (adapter / DONE).touch()
+    tuned = Encoder(adapter=str(adapter), cache=VectorCache())
+    if not (crossed / DONE).exists():
         progress("训练交叉编码器")
         near = nearest_tasks(tuned, notices, shown)
-        train_cross_encoder(model, notices, shown, near, crossed, cross_options, str(adapter), progress)
-        (crossed / "done").touch()
+        train_cross_encoder("", notices, shown, near, crossed, cross_options, str(adapter), progress)
+        (crossed / DONE).touch()
     progress("训练进展状态")
-    held = [example for example in examples if example.held]
     status = StatusClassifier().fit([e.passage.text for e in shown], [e.status for e in shown])
-    status.fit_reader([e.passage.text for e in shown], [e.status for e in shown], scratch / "status", progress)
+    status.fit_reader([e.passage.text for e in shown], [e.status for e in shown], made / "status", progress)
     status.fit_stack([e.passage.text for e in held], [e.status for e in held])
+    save_model(status.state(), made / "status.skops")
     progress("训练判定")
-    cross = CrossEncoder(crossed, model, cross_options)
-    scored = [
-        score_notice(notice, tasks, group, tuned, cross)
-        for notice, tasks in notices.items()
-        if (group := [example for example in held if example.notice == notice])
-    ]
-    others = [score_notice(notice, notices[notice], group, tuned, cross) for notice, group in alien.items() if group]
-    more = [item.rows for item in others]
+    cross = CrossEncoder(crossed, options=cross_options)
+    groups = {notice: [example for example in held if example.notice == notice] for notice in notices}
+    scored, others = (
+        [score_notice(notice, notices[notice], group, tuned, cross) for notice, group in drawn.items() if group]
+        for drawn in (groups, alien)
+    )
     known = sorted({example.notice for example in shown})
-    if target.exists():
-        shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
-    for name in ("adapter", "cross", "status"):
-        shutil.copytree(scratch / name, target / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done"))
-    cascade = Cascade.fit([*(item.rows for item in scored), *more], options.seed)
-    cascade.to_disk(target / "decision.skops")
-    save_scored(scored, target / HELD)
-    (target / BACKGROUND).unlink(missing_ok=True)
-    if others:
-        save_scored(others, target / BACKGROUND)
-    save_model(status.state(), target / "status.skops")
-    judged = leave_notices_out(scored, options.seed, more)
-    threshold = choose_threshold(judged)
-    config = {
-        "version": VERSION,
-        "threshold": threshold,
-        "measured": left_out_figures(judged, known, threshold),
-        "seen": known,
+    config = fit_decisions(made, scored, others, known, options.seed) | {
         "base": base.fingerprint().hex(),
-        "features": list(NAMES),
         "options": dataclasses.asdict(options),
         "cross_options": dataclasses.asdict(cross_options),
         "passages": len(examples),
         "held": len(held),
-        "background": sum(len(item.examples) for item in others),
         "notices": sorted(notices),
     }
-    (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _write_config(made, config)
+    _replace(target, made)
     return config
+
+
+def fit_decisions(
+    folder: Path, scored: Sequence[Scored], others: Sequence[Scored], seen: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Learn decisions and threshold, save them with what they learnt from, and return what the config says of them.
+
+    Args:
+        folder: of the linker.
+        scored: held passages.
+        others: paragraphs that carry out nothing.
+        seen: notices of which adapter and cross-encoder have seen other documents.
+        seed: of the decisions.
+    """
+    save_scored(scored, folder / HELD)
+    (folder / BACKGROUND).unlink(missing_ok=True)
+    if others:
+        save_scored(others, folder / BACKGROUND)
+    # What is saved is what decides, so that --decisions starts from the same.
+    scored = load_scored(folder / HELD)
+    more = [item.rows for item in (load_scored(folder / BACKGROUND) if others else ())]
+    Cascade.fit([*(item.rows for item in scored), *more], seed).to_disk(folder / "decision.skops")
+    judged = leave_notices_out(scored, seed, more)
+    threshold = choose_threshold(judged)
+    return {
+        "version": VERSION,
+        "threshold": threshold,
+        "measured": left_out_figures(judged, seen, threshold),
+        "seen": list(seen),
+        "features": list(NAMES),
+        "background": sum(len(item.examples) for item in others),
+    }
+
+
+def start_training(made: Path, corpus: str | Path, *facts: str) -> None:
+    """Make the folder of a training; parts of one on another corpus or with other options are thrown away."""
+    digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=8)
+    for path in sorted((Path(corpus) / "training").glob("*.jsonl")):
+        digest.update(path.read_bytes())
+    mark = made / DONE
+    if made.exists() and not (mark.is_file() and mark.read_text(encoding="utf-8") == digest.hexdigest()):
+        shutil.rmtree(made)
+    made.mkdir(parents=True, exist_ok=True)
+    mark.write_text(digest.hexdigest(), encoding="utf-8")
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _replace(target: Path, made: Path) -> None:
+    """Put a finished training in the place of the linker; the card stays, the old linker stays beside it."""
+    for mark in (made / DONE, made / "adapter" / DONE, made / "cross" / DONE):
+        mark.unlink(missing_ok=True)
+    if target.exists():
+        if (target / "README.md").is_file():
+            shutil.copy(target / "README.md", made)
+        backup = target.with_name(target.name + ".bak")
+        if backup.exists():
+            shutil.rmtree(backup)
+        target.rename(backup)
+    made.rename(target)
