@@ -329,13 +329,17 @@ def run(
     known, places = keep.known_documents(notice.id), keep.document_paths(notice.id)
     result = RunResult(notice, Snapshot(notice))
     present: set[str] = set()
+
+    def own_mark(said: str) -> str:
+        return f"{mark} {said}".strip()
+
     for item in predict_documents(
         inputs,
         matcher,
         settings,
         workers=workers,
         progress=progress,
-        is_known=lambda identity, said: known.get(identity) == f"{mark} {said}".strip(),
+        is_known=lambda identity, said: known.get(identity) == own_mark(said),
         qualify=True,
     ):
         if isinstance(item, Problem):
@@ -361,8 +365,7 @@ def run(
             message = f"{document.path}：doc_id {document.id} 的内容与以前从 {before} 读入的不同，以这次的为准。"
             advice = "如是另一份文档，请换一个 doc_id，再把两个文件一起重新运行。"
             problems.append(Problem("note", message + advice, file=document.path))
-        own_mark = f"{mark} {said}".strip()
-        keep.save_document(notice.id, stored, passages, links, status, document.problems, own_mark)
+        keep.save_document(notice.id, stored, passages, links, status, document.problems, own_mark(said))
     unseen = {identity: path for identity, path in places.items() if identity not in present}
     unread = {_place(problem.file) for problem in problems if problem.kind == "read" and problem.file}
     gone = [identity for identity, path in unseen.items() if _lies_in(path, inputs) and _place(path) not in unread]

@@ -88,7 +88,7 @@ def _tasks(arguments: argparse.Namespace) -> int:
     from pipeline.inventory.view import shown_numbers
     from pipeline.records import to_dict, write_jsonl
 
-    settings = _settings(arguments)
+    settings = arguments.settings
     notice = load_notice(arguments.notice, settings, _say)
     if arguments.debug_pictures:
         from pipeline.readers import read_document
@@ -167,7 +167,7 @@ def _match(arguments: argparse.Namespace) -> int:
     from pipeline.matching import TaskMatcher
     from pipeline.records import Problem, to_dict
 
-    settings = _settings(arguments)
+    settings = arguments.settings
     notice = load_notice(arguments.notice, settings, _say)
     matcher = TaskMatcher.from_disk(arguments.linker, settings=settings).fit(notice.tasks)
     numbers = {task.id: task.no for task in notice.tasks}
@@ -213,7 +213,7 @@ def _match(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from pipeline.batch import run
 
-    settings = _settings(arguments)
+    settings = arguments.settings
     result = run(
         arguments.inputs, arguments.notice, arguments.out, settings, store=arguments.store, workers=arguments.workers,
         today=arguments.date, progress=_say,
@@ -247,7 +247,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
     from pipeline.inventory import FORMATS, cut_name, export, filter_snapshot
 
-    settings = _settings(arguments)
+    settings = arguments.settings
     keep = _open_store(arguments.store, arguments.out)
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, arguments.date or datetime.date.today().isoformat(), ())
@@ -285,7 +285,7 @@ def _import(arguments: argparse.Namespace) -> int:
     keep = _open_store(arguments.store, arguments.out)
     notice_id = _choose_notice(keep, arguments.notice)
     snapshot = keep.snapshot(notice_id, datetime.date.today().isoformat(), ())
-    path, settings = _existing(arguments.file), _settings(arguments)
+    path, settings = _existing(arguments.file), arguments.settings
     if is_label_file(path):
         labels, problems = read_labels_csv(path, snapshot, reviewer=arguments.reviewer, settings=settings)
         keep.add_labels(notice_id, labels)
@@ -306,7 +306,7 @@ def _review(arguments: argparse.Namespace) -> int:
     keep = _open_store(arguments.store, arguments.out)
     serve(
         keep, _choose_notice(keep, arguments.notice), arguments.host, arguments.port, progress=_say,
-        open_browser=not arguments.no_browser, settings=_settings(arguments), allow_remote=arguments.allow_remote,
+        open_browser=not arguments.no_browser, settings=arguments.settings, allow_remote=arguments.allow_remote,
     )  # fmt: skip
     return 0
 
@@ -314,7 +314,7 @@ def _review(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from pipeline.evaluation import evaluate, report_lines
 
-    results = evaluate(arguments.corpus, _settings(arguments), stages=arguments.stages, progress=_say)
+    results = evaluate(arguments.corpus, arguments.settings, stages=arguments.stages, progress=_say)
     if arguments.format == "json":
         print(json.dumps(results.values, ensure_ascii=False, indent=1))
     else:
@@ -566,7 +566,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = _parser().parse_args(argv)
     try:
-        settings = _settings(arguments)  # a misspelt file is told of by every command
+        arguments.settings = settings = _settings(arguments)  # a misspelt file is told of by every command
         if settings.model and arguments.command in ("run", "match"):
             _say("注意：关联概率是按默认的句向量模型校准的，换用其他模型后只能参考，请多核对。")
         code: int = arguments.does(arguments)

@@ -350,23 +350,20 @@ class Store:
 
     def known_documents(self, notice_id: str) -> dict[str, str]:
         """Return the signature of each document that is present, by its id."""
-        query = (
-            sa.select(_documents.c.id, _documents.c.signature)
-            .where(_documents.c.notice_id == notice_id, _documents.c.absent.is_(False))
-            .order_by(_documents.c.id)
-        )
-        with self._begin() as connection:
-            return {row.id: row.signature for row in connection.execute(query)}
+        return self._of_present(notice_id, _documents.c.signature)
 
     def document_paths(self, notice_id: str) -> dict[str, str]:
         """Return where each document that is present was read from, by its id."""
+        return self._of_present(notice_id, _documents.c.path)
+
+    def _of_present(self, notice_id: str, column: sa.Column[str]) -> dict[str, str]:
         query = (
-            sa.select(_documents.c.id, _documents.c.path)
+            sa.select(_documents.c.id, column)
             .where(_documents.c.notice_id == notice_id, _documents.c.absent.is_(False))
             .order_by(_documents.c.id)
         )
         with self._begin() as connection:
-            return {row.id: row.path for row in connection.execute(query)}
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def move_document(self, notice_id: str, document_id: str, path: str) -> None:
         """Keep where a document now lies; all else stays as it was."""

@@ -17,7 +17,7 @@ from pipeline.matching.cascade import Cascade
 from pipeline.matching.corpus import clean_passage
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions
 from pipeline.matching.evidence import find_evidence
-from pipeline.matching.features import Progress, TaskIndex, candidates, features
+from pipeline.matching.features import Progress, TaskIndex
 from pipeline.matching.status import StatusClassifier
 from pipeline.persistence import folder_mark, load_model
 from pipeline.records import Label, Link, Passage, Task
@@ -49,6 +49,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if missing:
         raise ModelNotFoundError(f"{folder}：config.json 缺少 {'、'.join(sorted(missing))}。请重新安装或重新训练。")
     return config
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the description of a linker, as read_config reads it."""
+    (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -167,13 +172,12 @@ class TaskMatcher:
         parts = [sentence for text in texts for sentence in split_sentences(text)]
         readers = [self.tuned, *filter(None, [self.status.reader])]
         encode_together(readers, [*texts, *parts], progress=progress)
-        likeness = self.index.compare(plain, progress)
-        chosen = candidates(likeness, min(self.settings.candidates, len(tasks)))
+        chosen, values = self.index.find(plain, self.settings.candidates, progress)
 
         def read(unclear: np.ndarray) -> np.ndarray:
             return self.cross.score([(plain[i], tasks[chosen[i, k]]) for i, k in np.argwhere(unclear)], progress)
 
-        grades = self.cascade.predict_proba(features(plain, tasks, likeness, chosen), read)
+        grades = self.cascade.predict_proba(values, read)
         order = np.argsort(-grades[:, :, 2], axis=1, kind="stable")
         status = self.status.predict(plain, grades[:, :, 2].max(1))
         # A line shorter than any passage (a remark, a signature) says too little to be filed anywhere.

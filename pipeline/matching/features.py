@@ -90,6 +90,20 @@ class TaskIndex:
             title_tfidf=self.tfidf.score(titles),
         )
 
+    def find(
+        self, passages: Sequence[Passage], count: int, progress: Progress | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns of the likeliest tasks of each passage, best first, and the features of each.
+
+        Args:
+            passages: cleaned, in the order of their documents.
+            count: tasks a passage, where the notice has so many.
+            progress: called with (done, all).
+        """
+        likeness = self.compare(passages, progress)
+        chosen = candidates(likeness, min(count, len(self.tasks)))
+        return chosen, features(passages, self.tasks, likeness, chosen)
+
     def _best_clause(self, vectors: np.ndarray) -> np.ndarray:
         """Likeness with the likest clause of each task."""
         best: np.ndarray = np.maximum.reduceat(vectors @ self.clause_vectors.T, self.clause_starts, axis=1)

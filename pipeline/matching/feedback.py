@@ -8,7 +8,6 @@ than is allowed, nothing is changed.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +17,9 @@ import numpy as np
 
 from pipeline.encoding import models_folder
 from pipeline.errors import DataError
-from pipeline.matching import TaskMatcher, read_config
+from pipeline.matching import TaskMatcher, read_config, write_config
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, clean_passage
-from pipeline.matching.features import candidates, features
 from pipeline.matching.training import (
     BACKGROUND,
     HELD,
@@ -68,8 +66,7 @@ def decided_examples(matcher: TaskMatcher, snapshot: Snapshot) -> Scored | None:
     if not passages:
         return None
     tasks = list(snapshot.notice.tasks)
-    likeness = matcher.index.compare(passages)
-    chosen = candidates(likeness, min(matcher.settings.candidates, len(tasks)))
+    chosen, values = matcher.index.find(passages, matcher.settings.candidates)
     grades = np.full(chosen.shape, -1)
     for place, passage in enumerate(passages):
         decided = known.get(passage.id, {})
@@ -78,7 +75,7 @@ def decided_examples(matcher: TaskMatcher, snapshot: Snapshot) -> Scored | None:
     rows = np.flatnonzero((grades >= 0).any(1))
     if not len(rows):
         return None
-    values = features(passages, tasks, likeness, chosen)[rows]
+    values = values[rows]
     read = matcher.cross.score([(passages[i], tasks[k]) for i in rows for k in chosen[i]])
     numbers = np.array([task.no for task in tasks])[chosen[rows]]
     by_id = {task.id: task.no for task in tasks}
@@ -139,7 +136,7 @@ def refine_linker(
     cascade.to_disk(target / "decision.skops")
     save_scored([*earlier, decided], target / DECIDED)
     config["decisions"] = {"notice": snapshot.notice.id, "rows": count, "before": before, "after": after}
-    (target / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_config(target, config)
     return {"before": before, "after": after}
 
 

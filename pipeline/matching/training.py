@@ -24,11 +24,11 @@ import numpy as np
 
 from pipeline.encoding import Encoder, VectorCache, models_folder
 from pipeline.errors import DataError, ModelNotFoundError
-from pipeline.matching import VERSION
+from pipeline.matching import VERSION, write_config
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, clean_passage, read_labelled, read_tasks
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, train_cross_encoder
-from pipeline.matching.features import NAMES, TaskIndex, candidates, features
+from pipeline.matching.features import NAMES, TaskIndex
 from pipeline.matching.finetuning import FinetuningOptions, finetune, nearest_tasks
 from pipeline.matching.scores import Answer, score_links
 from pipeline.matching.status import StatusClassifier
@@ -75,11 +75,8 @@ def score_notice(
     count: int = 10,
 ) -> Scored:
     """Return the scored candidates of labelled passages of one notice."""
-    index = TaskIndex(tasks, tuned)
     passages = [example.passage for example in examples]
-    likeness = index.compare(passages)
-    chosen = candidates(likeness, min(count, len(tasks)))
-    values = features(passages, tasks, likeness, chosen)
+    chosen, values = TaskIndex(tasks, tuned).find(passages, count)
     numbers = np.array([task.no for task in tasks])[chosen]
     grades = np.array(
         [[example.grades.get(int(no), 0) for no in row] for example, row in zip(examples, numbers, strict=True)]
@@ -287,7 +284,7 @@ def train_linker(
         "held": len(held),
         "notices": sorted(notices),
     }
-    _write_config(made, config)
+    write_config(made, config)
     _replace(target, made)
     return config
 
@@ -334,10 +331,6 @@ def start_training(made: Path, corpus: str | Path, *facts: str) -> None:
         shutil.rmtree(made)
     made.mkdir(parents=True, exist_ok=True)
     mark.write_text(digest.hexdigest(), encoding="utf-8")
-
-
-def _write_config(folder: Path, config: dict[str, Any]) -> None:
-    (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _replace(target: Path, made: Path) -> None:
