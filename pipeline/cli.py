@@ -342,20 +342,43 @@ def _models(arguments: argparse.Namespace) -> int:
             build_default_model(target, arguments.source, _say)
         print(target)
         return 0
-    missing = 0
+    bad = 0
     rows = [("模型", "状态", "用途", "目录")]
     for name, purpose, mark in (
         (DEFAULT_MODEL, "句向量", "modules.json"),
         ("classifier", "任务分类", "config.json"),
         ("linker", "段落关联", "config.json"),
     ):
-        there = (folder / name / mark).is_file()
-        missing += not there
-        rows.append((name, "可用" if there else "缺失", purpose, str(folder / name)))
+        state = "可用" if (folder / name / mark).is_file() else "缺失"
+        if state == "可用" and arguments.action == "check":
+            try:
+                _try_model(name, folder / name)
+            except PipelineError as error:
+                state = "损坏"
+                _say(str(error))
+        bad += state != "可用"
+        rows.append((name, state, purpose, str(folder / name)))
     _print_table(rows, (14, 6, 10, 80))
-    if missing:
+    if bad:
         _say("缺句向量模型时请运行 shidian models build；缺其他模型时请重新安装或运行 shidian train。")
-    return 1 if missing and arguments.action == "check" else 0
+    return 1 if bad and arguments.action == "check" else 0
+
+
+def _try_model(name: str, folder: Path) -> None:
+    """Load a model and let it answer once: that a file is there does not say that it is whole."""
+    from pipeline.classification import TaskClassifier
+    from pipeline.encoding import Encoder
+    from pipeline.matching import TaskMatcher
+    from pipeline.records import Passage, Task
+
+    text = "支持外资银行设立分行，扩大业务范围。"
+    if name == "classifier":
+        TaskClassifier.from_disk(folder).predict([{"text": text}])
+    elif name == "linker":
+        task, passage = Task("1", 1, text), Passage("1", "1", text)
+        TaskMatcher.from_disk(folder).fit([task]).predict([passage])
+    else:
+        Encoder(str(folder)).encode([text])
 
 
 def _train(arguments: argparse.Namespace) -> int:

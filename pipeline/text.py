@@ -73,19 +73,13 @@ def join_lines(lines: list[str]) -> str:
         >>> join_lines(["开展服务", "业试点 open", "data"])
         '开展服务业试点 open data'
     """
-    joined = ""
-    for line in map(str.strip, lines):
-        if (
-            joined
-            and line
-            and joined[-1].isascii()
-            and line[0].isascii()
-            and joined[-1].isalnum()
-            and line[0].isalnum()
-            and not (joined[-1].isdigit() and line[0].isdigit())  # a number that went over the edge
-        ):
-            joined += " "
-        joined += line
+    joined = before = ""
+    for line in filter(None, map(str.strip, lines)):
+        latin = joined and (joined[-1] + line[0]).isascii() and joined[-1].isalnum() and line[0].isalnum()
+        # A number that went over the edge is one; lines that are numbers by themselves are many.
+        broken = joined[-1:].isdigit() and line[0].isdigit() and not before.isdigit()
+        joined += (" " if latin and not broken else "") + line
+        before = line
     return joined
 
 

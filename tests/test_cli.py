@@ -2,11 +2,14 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline.encoding import models_folder
 
 ROOT = Path(__file__).parents[1]
 NOTICE = ROOT / "corpus" / "notices" / "渝府发〔2021〕19号.txt"
@@ -110,6 +113,24 @@ def test_every_command_looks_at_the_settings(capsys, tmp_path, command):
     assert err.strip().startswith(f"{settings}：设置 candidates 应在 2 到 50 之间")
     code, _, err = run_here(capsys, *command, "--settings", "没有.toml")
     assert (code, err.startswith("没有.toml")) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_found_before_it_is_needed(capsys, monkeypatch, tmp_path):
+    assert run_here(capsys, "models", "check")[0] == 0
+    models = tmp_path / "models"
+    models.mkdir()
+    for folder in models_folder().iterdir():
+        if folder.is_dir():
+            copy = models / folder.name
+            shutil.copytree(folder, copy) if folder.name == "linker" else copy.symlink_to(folder)
+    damaged = models / "linker" / "decision.skops"
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    monkeypatch.setattr("pipeline.encoding.models_folder", lambda: models)
+    code, out, err = run_here(capsys, "models", "check")
+    assert code == 1
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["可用", "可用", "损坏"]
+    assert str(damaged.parent) in err
 
 
 @pytest.mark.parametrize("option", ["--decisions", "--background"])

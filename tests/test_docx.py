@@ -11,7 +11,8 @@ from docx.oxml.ns import nsdecls
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers import read_document
-from pipeline.readers.docx import read_docx, write_number
+from pipeline.readers.docx import read_docx
+from pipeline.readers.docx_numbers import write_number
 from pipeline.records import Document, Paragraph
 from pipeline.settings import Settings
 
@@ -217,3 +218,67 @@ def test_a_deleted_paragraph_mark_before_a_table_or_at_the_end_loses_nothing() -
     document = read(source)
     assert texts(document) == ["情况如下。", "已引进外资银行两家。"]
     assert document.tables[0].cells[0].text == "序号"
+
+
+NOTES = {"word/footnotes.xml": "footnote", "word/endnotes.xml": "endnote"}
+
+
+def test_notes_that_the_text_refers_to_stand_at_the_end_and_damaged_ones_are_said() -> None:
+    run = '<w:r><w:{}Reference w:id="2"/></w:r>'
+    text = f"<w:p><w:r><w:t>已上线</w:t></w:r>{run.format('footnote')}{run.format('endnote')}<w:r><w:t>。</w:t></w:r></w:p>"
+    members = {"word/document.xml": body(text)}
+    for name, kind in NOTES.items():
+        notes = "".join(f'<w:{kind} w:id="{n}"><w:p><w:r><w:t>{kind}{n}。</w:t></w:r></w:p></w:{kind}>' for n in (1, 2))
+        members[name] = f"<w:{kind}s {nsdecls('w')}>{notes}</w:{kind}s>".encode()
+    document = read_docx("a", package(members), "d", Settings())
+    assert texts(document) == ["已上线。", "注释", "footnote2。", "endnote2。"]
+    members["word/footnotes.xml"] = b"<w:footnotes"
+    document = read_docx("a", package(members), "d", Settings())
+    assert texts(document)[0] == "已上线。"
+    assert [p.kind for p in document.problems] == ["read"]
+
+
+def picture(cx: int) -> str:
+    spaces = 'xmlns:wp="wp" xmlns:a="a"'
+    return f'<w:p><w:r><w:drawing {spaces}><wp:inline><wp:extent cx="{cx}" cy="{cx}"/><a:blip/></wp:inline></w:drawing></w:r></w:p>'
+
+
+def test_pictures_embedded_files_and_chunks_are_said_and_small_marks_are_not() -> None:
+    text = "<w:p><w:r><w:t>正文。</w:t></w:r></w:p>"
+    embedded = '<w:p><w:r><w:object><v:imagedata xmlns:v="v"/><o:OLEObject xmlns:o="o"/></w:object></w:r></w:p>'
+    data = package({"word/document.xml": body(text + picture(3_600_000) + picture(100_000) + embedded)})
+    (problem,) = read_docx("a", data, "d", Settings()).problems
+    assert problem.kind == "note"
+    assert "2 张图片" in problem.message
+    assert not read_docx("a", package({"word/document.xml": body(text + picture(100_000))}), "d", Settings()).problems
+    (problem,) = read_docx("a", package({"word/document.xml": body(text + "<w:altChunk/>")}), "d", Settings()).problems
+    assert (problem.kind, "另存为" in problem.message) == ("read", True)
+    with pytest.raises(ReadError, match="嵌入"):
+        read_docx("a", package({"word/document.xml": body("<w:altChunk/>")}), "d", Settings())
+
+
+def control(properties: str, content: str) -> str:
+    return f"<w:sdt><w:sdtPr>{properties}</w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
+
+
+def test_placeholders_are_no_text_and_keep_their_cells() -> None:
+    cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+    asking = control("<w:showingPlcHdr/>", cell.format("单击此处输入文字"))
+    rows = f"<w:tr>{cell.format('序号')}{cell.format('进展')}{cell.format('单位')}</w:tr>"
+    rows += f"<w:tr>{cell.format('1')}{asking}{cell.format('市甲局')}</w:tr>"
+    document = read_docx("a", package({"word/document.xml": body(f"<w:tbl>{rows}</w:tbl>")}), "d", Settings())
+    assert document.tables[0].grid()[1] == ["1", "", "市甲局"]
+
+
+def test_a_table_of_contents_is_left_out_and_text_written_into_one_is_kept() -> None:
+    line = '<w:p><w:pPr><w:pStyle w:val="{}"/></w:pPr><w:r><w:t>{}</w:t></w:r></w:p>'
+    gallery = '<w:docPartObj><w:docPartGallery w:val="Table of Contents"/></w:docPartObj>'
+    styles = '<w:style w:type="paragraph" w:styleId="21"><w:name w:val="toc 2"/></w:style>'
+    inner = control(gallery, line.format("a", "目录") + line.format("a3", "一、总体情况 1"))
+    inner += line.format("TOC1", "二、下一步 3") + line.format("21", "（一）银行 4") + line.format("a", "二、下一步")
+    inner += control(gallery, line.format("a", "已引进外资银行两家。"))
+    members = {
+        "word/document.xml": body(inner),
+        "word/styles.xml": f"<w:styles {nsdecls('w')}>{styles}</w:styles>".encode(),
+    }
+    assert texts(read_docx("a", package(members), "d", Settings())) == ["二、下一步", "已引进外资银行两家。"]

@@ -95,3 +95,50 @@ def test_a_cell_with_a_name_of_furniture_keeps_its_column() -> None:
     page = f"<html><body>{filler}<table><tr><th>序号</th><th>任务</th><th>地点</th></tr>{row}</table></body></html>"
     (table,) = read(page).tables
     assert [cell.text for cell in table.cells if cell.row == 1] == ["1", "引进外资银行", "两江新区"]
+
+
+@pytest.mark.parametrize("charset", ["x-gbk", "unicode", "us-ascii"])
+def test_a_wrongly_declared_encoding_in_an_archive_costs_no_text(charset: str) -> None:
+    page = (
+        'MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="x"\r\n\r\n--x\r\n'
+        f'Content-Type: text/html; charset="{charset}"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+        f"<html><body><p>{PROSE}</p></body></html>\r\n--x--\r\n"
+    )
+    assert read(page.encode("gb18030")).paragraphs[0].text == PROSE
+
+
+def test_a_page_in_single_bytes_that_says_utf_16_is_not() -> None:
+    data = f'<html><head><meta charset="utf-16"></head><body><p>{PROSE}</p></body></html>'.encode()
+    for padded in (data, data + b" "):  # an even number of bytes could be read as UTF-16
+        assert read(padded).paragraphs[0].text == PROSE
+
+
+def test_bytes_that_are_no_text_are_said() -> None:
+    data = f"<html><body><p>{PROSE}</p></body></html>".encode().replace("枢纽".encode(), b"\xff\xfe")
+    (problem,) = read(data).problems
+    assert problem.kind == "note"
+    assert not read(PAGE).problems
+
+
+@pytest.mark.parametrize("cells", ["", "<td>某市商务委</td>"])
+def test_no_cell_of_a_data_table_is_taken_for_furniture(cells: str) -> None:
+    filler = "<p>" + "全市服务业扩大开放综合试点稳步推进，各项任务有序落实。" * 9 + "</p>"
+    row = f'<tr><td>引进外资银行</td>{cells}<td class="position"><span class="location">两江新区</span></td></tr>'
+    page = f"<html><body>{filler}<table>{row * 3}</table></body></html>"
+    (table,) = read(page).tables
+    assert [line[-1] for line in table.grid()] == ["两江新区"] * 3
+
+
+def test_a_sentence_beside_the_main_text_is_kept_and_what_a_site_says_of_itself_is_not() -> None:
+    main = f"<div class=text>{f'<p>{PROSE}</p>' * 20}</div>"
+    after = "<div class=more><p>下一步，推动设立外资医院，年内落地。</p></div>"
+    foot = "<div><p>版权所有：某市人民政府。</p><a>联系我们。</a></div>"
+    page = f"<html><body><div><div id=content>导语：新增企业120家。{main}{after}</div>{foot}</div></body></html>"
+    texts = [p.text for p in read(page).paragraphs]
+    assert texts == ["导语：新增企业120家。", *[PROSE] * 20, "下一步，推动设立外资医院，年内落地。"]
+
+
+def test_a_number_of_a_list_goes_before_its_text() -> None:
+    items = f"<li><p>{PROSE}</p><p>其次。</p></li><li>{PROSE}</li>"
+    texts = [p.text for p in read(f"<html><body><ol start=3>{items}</ol></body></html>").paragraphs]
+    assert texts == [f"3.{PROSE}", "其次。", f"4.{PROSE}"]

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,3 +118,51 @@ def test_merging_segments_loses_no_length(parts):
     segments = [(p, a, a + n) for p, a, n in parts]
     merged = merge_segments(segments)
     assert all(any(m[1] <= s[1] and m[2] >= s[2] and abs(m[0] - s[0]) < 3 for m in merged) for s in segments)
+
+
+LEFT, RIGHT = "今年以来全市认真落实试点任务新增企业若干", "引进两家外资银行在渝设立分行服务企业三百"
+
+
+def columns(count, shift=0.0, top=200, last="完成。", right_count=12):
+    found = []
+    for n in range(count):
+        found += glyphs(LEFT if n < count - 1 else last, 60, top + 16 * n)
+        if n < right_count:
+            found += glyphs(RIGHT if n < count - 1 else last, 300, top + 16 * n + shift)
+    return found
+
+
+@pytest.mark.parametrize("shift", [0.0, 7.0])
+def test_two_columns_are_read_one_after_the_other(shift):
+    head = glyphs("关于开展服务业扩大开放综合试点的报告", 190, 120)
+    foot = glyphs("— 1 —", 60, 800)
+    blocks = layout_pages([page(head + columns(12, shift) + foot)], "d")
+    texts = ["关于开展服务业扩大开放综合试点的报告", LEFT * 11 + "完成。", RIGHT * 11 + "完成。"]
+    assert [b.text for b in blocks] == texts
+
+
+def test_a_paragraph_goes_on_in_the_next_column():
+    (block,) = layout_pages([page(columns(12, last=LEFT))], "d")
+    assert block.text == LEFT * 12 + RIGHT * 11 + LEFT
+    assert block.source.box[1] < 200
+    assert block.source.box[3] > 370
+
+
+def test_lines_over_both_columns_part_them():
+    middle = glyphs("第二部分是关于外资银行和外资医院落地情况的专门报告全文", 120, 420)
+    blocks = layout_pages([page(columns(12) + middle + columns(12, top=460))], "d")
+    texts = [b.text[:4] for b in blocks]
+    assert texts == [LEFT[:4], RIGHT[:4], "第二部分", LEFT[:4], RIGHT[:4]]
+
+
+def test_the_last_page_may_have_little_in_its_second_column():
+    blocks = layout_pages([page(columns(12)), page(columns(30, right_count=2), number=2)], "d")
+    assert [b.text for b in blocks if b.source.page == 2] == [LEFT * 29 + "完成。", RIGHT * 2]
+
+
+def test_a_table_without_rules_is_not_taken_for_two_columns():
+    rows = []
+    for n in range(12):
+        rows += glyphs("市金融监管局", 60, 200 + 16 * n) + glyphs(RIGHT, 300, 200 + 16 * n)
+    blocks = layout_pages([page(rows)], "d")
+    assert "市金融监管局" + RIGHT in blocks[0].text.replace(" ", "")

@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers import read_document
 from pipeline.readers.office import find_office, read_office
+from pipeline.readers.worker import read_many
 from pipeline.settings import Settings
 
 RTF = r"{\rtf1\ansi\ansicpg936 \u19968?\u12289?\u24635?\u20307?\u24773?\u20917?\par Done.\par}"
@@ -46,3 +47,14 @@ def test_rtf_through_libreoffice(tmp_path: Path) -> None:
     document = read_document(path)
     assert document.format == "rtf"
     assert [p.text for p in document.paragraphs] == ["一、总体情况", "Done."]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script")
+def test_a_programme_that_hangs_is_ended_before_the_worker_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIDIAN_SOFFICE", str(script(tmp_path, "exec sleep 30")))
+    first, second = tmp_path / "0.txt", tmp_path / "1.rtf"
+    first.write_text("正文。", encoding="utf-8")  # the first file has time for the start of its worker as well
+    second.write_text(RTF, encoding="ascii")
+    _, (_, result) = read_many([first, second], Settings(max_seconds=4.0))
+    assert isinstance(result, LimitError)
+    assert "LibreOffice" in result.reason

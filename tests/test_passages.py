@@ -198,3 +198,144 @@ def test_paragraphs_of_a_cell_stay_apart() -> None:
     cells = ("序号", "任务", "进展情况", "1", "外资银行", "完成投资12亿元\n新增企业两家")
     table = Table(tuple(Cell(k // 3, k % 3, text) for k, text in enumerate(cells)), Source("d", table=1))
     assert extract_passages(Document("d", "a.docx", "docx", (table,)))[0].text == "完成投资12亿元；新增企业两家"
+
+
+def test_a_break_in_a_cell_of_markdown_is_the_writers() -> None:
+    got = table_passages(("序号", "任务", "进展情况"), ("1", "外资银行", "完成投资12亿元<br>新增企业两家银行"))
+    assert got == [(("外资银行",), "完成投资12亿元；新增企业两家银行")]
+
+
+def office_table(*rows: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    cells = tuple(Cell(r, c, text) for r, row in enumerate(rows) for c, text in enumerate(row))
+    document = Document("d", "a.docx", "docx", (Table(cells, Source("d", table=1)),))
+    return [(p.heading, p.text) for p in extract_passages(document)]
+
+
+def test_a_paragraph_of_a_cell_below_a_short_one_stands_apart_and_a_broken_heading_is_one() -> None:
+    got = office_table(
+        ("序号", "任务", "工作进展情况\n以及存在的问题"),
+        ("1", "外资\n银行", "已完成\n正在推进外资医院落地"),
+        ("序号", "任务", "工作进展情况\n以及存在的问题"),
+    )
+    assert got == [(("外资银行",), "已完成；正在推进外资医院落地")]
+
+
+@pytest.mark.parametrize("first", ["序号", "责任单位"])
+@pytest.mark.parametrize("text", ["一季度完成投资12亿元，新增企业2家。", "下一步：扩面。"])
+def test_a_sentence_over_all_columns_is_no_heading_of_rows(first: str, text: str) -> None:
+    got = office_table(
+        (first, "任务", "进展情况"), ("1", "外资银行", "已引进。"), (text, "", ""), ("合计", "", ""), ("2", "外资医院", "在建。")
+    )  # fmt: skip
+    assert got == [(("外资银行",), "已引进。"), ((), text), (("外资医院",), "在建。")]
+
+
+def test_a_numbered_row_over_all_columns_is_a_heading_though_it_ends_with_a_stop() -> None:
+    got = office_table(("序号", "任务", "进展情况"), ("（一）减少，放宽。", "", ""), ("1", "外资银行", "已引进。"))
+    assert got == [(("（一）减少，放宽。", "外资银行"), "已引进。")]
+
+
+def test_items_that_are_called_like_fields_are_no_form() -> None:
+    rows = ("政策协调", "已印发细则。"), ("案例推广", "形成案例。"), ("项目建设", "已开工。")
+    two = office_table(("试点任务", "进展情况"), *rows)
+    assert two == [((item,), text) for item, text in rows]
+    four = office_table(
+        ("任务", "责任单位", "进展情况", "备注"), *((item, "市商务委", text, "") for item, text in rows)
+    )
+    assert four == [((item,), f"进展情况：{text}") for item, text in rows]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [("案例名称", "一站式服务案例"), ("案例类别", "改革措施类"), ("申报单位", "市级部门"), ("完成状态", "已完成")],
+)
+def test_a_form_whose_first_content_sounds_like_a_heading_is_a_form(first: tuple[str, str]) -> None:
+    got = office_table(first, ("主要做法", "建立平台。"), ("工作成效", "还箱时间缩短一半。"))
+    assert [(heading[-1:], text) for heading, text in got[-2:]] == [
+        (("主要做法",), "建立平台。"),
+        (("工作成效",), "还箱时间缩短一半。"),
+    ]
+
+
+def test_a_form_with_merged_labels_and_a_last_row_over_all_columns() -> None:
+    got = office_table(
+        ("案例名称", "共享箱管"),
+        ("主要做法（500字以内）", "建立共享箱管平台。"),
+        ("主要做法（500字以内）", "调拨3万余箱。"),
+        ("工作成效", "还箱时间缩短一半。"),
+        ("存在问题", "无"),
+        ("推荐意见：同意推荐，已服务企业300家。", ""),
+    )
+    assert got == [
+        (("共享箱管", "主要做法（500字以内）"), "建立共享箱管平台。"),
+        (("共享箱管", "主要做法（500字以内）"), "调拨3万余箱。"),
+        (("共享箱管", "工作成效"), "还箱时间缩短一半。"),
+        (("共享箱管",), "推荐意见：同意推荐，已服务企业300家。"),
+    ]
+
+
+@pytest.mark.parametrize("number", ["1", "1.", "（1）", "1、"])
+def test_a_number_with_its_mark_is_no_header_either(number: str) -> None:
+    assert len(office_table((number, "推进数字贸易平台建设", "已完成"), ("", "外资银行落地", "推进中"))) == 2
+
+
+def office_texts(*texts: str) -> list[str]:
+    blocks = tuple(Paragraph(text, Source("d")) for text in texts)
+    return [p.text for p in extract_passages(complete(Document("d", "a.docx", "docx", blocks)))]
+
+
+LEAD = "今年以来，全市认真落实试点任务，取得积极进展，成效明显。"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "建成两江数字产业园区2021年8月投产",
+        "附件所列86项任务均已启动，其中50项已完成。",
+        "附表中的项目已经全部开工建设。",
+    ],
+)
+def test_what_begins_or_ends_like_furniture_but_tells_something_is_kept(text: str) -> None:
+    assert office_texts("甲局工作总结", LEAD, text) == [LEAD, text]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["截至2022年9月30日", "（截至2022年9月30日）", "单位：万元", "填报人：某某 联系电话：63890000", "合计：86项"],
+)
+def test_a_line_that_only_says_when_who_or_how_many_is_no_passage(line: str) -> None:
+    assert office_texts("甲局工作总结", LEAD, line) == [LEAD]
+    assert office_texts("甲局工作总结", LEAD, "截至2022年9月30日累计办结86项，全部按时。")[1:] == [
+        "截至2022年9月30日累计办结86项，全部按时。"
+    ]
+
+
+def test_a_short_sentence_belongs_to_the_paragraph_before_also_without_numbers() -> None:
+    got = office_texts(
+        "甲局工作总结", "一、平台", LEAD, "已完成。", "推动设立外资医院，目前正在研究选址。", "在研究。", "二、银行", LEAD, "已完成。"
+    )  # fmt: skip
+    assert got == [LEAD + "已完成。", "推动设立外资医院，目前正在研究选址。在研究。", LEAD + "已完成。"]
+
+
+def test_a_short_lead_goes_with_what_follows() -> None:
+    got = office_texts("甲局工作总结", LEAD, "主要做法如下。", "推动设立外资医院，目前正在研究选址。")
+    assert got == [LEAD, "主要做法如下。推动设立外资医院，目前正在研究选址。"]
+
+
+def test_a_short_paragraph_without_a_stop_is_parted_from_the_next() -> None:
+    got = office_texts("甲局工作总结", LEAD, "建成产业园3个", "开展跨境人民币结算试点，累计结算三百亿元")
+    assert got == [LEAD, "建成产业园3个；开展跨境人民币结算试点，累计结算三百亿元"]
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "截至2022年9月，全市新增外资企业120家，具体情况如下：",
+        "新增外资企业120家，协调解决难题40余件，形成一批经验案例",
+        "●推动外资银行落地",
+        "-推动外资银行落地",
+    ],
+)
+def test_a_lead_before_the_first_heading_is_kept(lead: str) -> None:
+    assert (
+        "".join(office_texts("甲局工作总结", "各区县人民政府，市政府各部门：", lead, "一、平台", LEAD)) == lead + LEAD
+    )

@@ -174,4 +174,5 @@ def test_a_scan_inside_margins_beside_a_page_number_is_recognised_and_one_bad_pa
 
     document = read_pdf("x.pdf", data.getvalue(), "d", recognise=refuse)
     assert [(p.kind, p.page) for p in document.problems] == [("read", 1), ("read", 2)]
+    assert document.problems[0].message == "图像过大。请调大 max_pixels。"
     assert "third page" in document.paragraphs[-1].text

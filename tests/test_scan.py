@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers import read_document, scan
+from pipeline.readers.layout_types import Page
 from pipeline.readers.mending import _mend_sequence, mend_numbers, mend_signs
 from pipeline.readers.scan import compose, read_image
 from pipeline.records import Cell, Document, Source, Table
@@ -151,6 +152,36 @@ def test_pixels_are_bounded_and_damage_is_named() -> None:
         read_image("a", buffer.getvalue(), "d", Settings(max_pixels=1000))
     with pytest.raises(ReadError):
         read_image("a", buffer.getvalue()[:60], "d", Settings())
+
+
+def tiff(count: int, side: int = 60) -> bytes:
+    import io
+
+    image = pytest.importorskip("PIL.Image")
+    pages = [image.new("1", (side, side), 1) for _ in range(count)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:], compression="group4")
+    return buffer.getvalue()
+
+
+def test_the_pages_of_a_picture_file_are_opened_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    import weakref
+
+    seen: list[weakref.ref[Any]] = []
+    most = []
+
+    def recognise(image: Any, number: int, width: float, height: float, settings: Settings) -> Page:
+        seen.append(weakref.ref(image))
+        most.append(sum(found() is not None for found in seen))
+        return Page(number, width, height, (), ())
+
+    monkeypatch.setattr(scan, "is_available", lambda: True)
+    monkeypatch.setattr(scan, "recognise_picture", recognise)
+    document = read_image("a.tif", tiff(5), "d", Settings())
+    assert document.page_count == 5
+    assert max(most) <= 2
+    with pytest.raises(LimitError, match="页"):
+        read_image("a.tif", tiff(5), "d", Settings(max_pages=4))
 
 
 def draw_table(cv2: Any, numpy: Any) -> Any:

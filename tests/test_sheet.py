@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import time
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers import read_document
-from pipeline.readers.sheet import read_sheet
+from pipeline.readers.sheet import _blocks, _Sheet, format_number, read_sheet
 from pipeline.records import Document
 from pipeline.settings import Settings
 
@@ -104,3 +105,77 @@ def test_xls_and_xlsx_of_one_table_agree() -> None:
     first, second = (read_document(SHARED / "samples" / f"v10_annex.{suffix}") for suffix in ("xls", "xlsx"))
     assert first.tables[0].grid() == second.tables[0].grid()
     assert (first.format, second.format) == ("xls", "xlsx")
+
+
+def test_percent_signs_that_scale_and_those_that_stand_as_they_are() -> None:
+    assert format_number(0.355, "0.0%") == "35.5%"
+    assert format_number(35.5, '0.0"%"') == "35.5%"
+    assert format_number(35.5, r"0.0\%") == "35.5%"
+    assert format_number(3, "[Red]0") == "3"
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (0.5, "h:mm", "12:00"),
+        (0.0, "h:mm", "00:00"),
+        (44412.499999999, "h:mm", "12:00"),
+        (44412.5, "yyyy-mm-dd hh:mm", "2021-08-04 12:00"),
+        (0.75, "yyyy-mm-dd", "18:00"),
+        (1.5, "[h]:mm", "36:00"),
+        (0.5, 'h"时"mm"分"', "12:00"),
+    ],
+)
+def test_times_of_day_carry_no_day(value: float, code: str, text: str) -> None:
+    assert format_number(value, code) == text
+
+
+def test_characters_that_xml_cannot_hold_are_written_back() -> None:
+    book = make()
+    assert book.active is not None
+    book.active["B3"] = "PLACE"
+    source = zipfile.ZipFile(io.BytesIO(save(book)))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            data = source.read(name).replace(b"PLACE", "已上线。_x000D_\n服务_x005F_x0041_。".encode())
+            target.writestr(name, data)
+    (table,) = read_sheet("a.xlsx", buffer.getvalue(), "d", Settings()).tables
+    assert table.grid()[1][1] == "已上线。\n服务_x0041_。"
+
+
+def rows_of(*rows: tuple[int, list[object]]) -> Document:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row, values in rows:
+        for column, value in enumerate(values, 1):
+            book.active.cell(row, column, value)
+    return read(book)
+
+
+def test_two_tables_parted_by_empty_rows_are_two() -> None:
+    first = [(1, ["序号", "任务"]), (2, [1, "开展甲试点"])]
+    document = rows_of(*first, (4, ["案例清单"]), (5, ["序号", "案例", "做法"]), (6, [1, "箱管", "共享"]), (8, ["注"]))
+    assert [table.grid() for table in document.tables] == [
+        [["序号", "任务"], ["1", "开展甲试点"]],
+        [["序号", "案例", "做法"], ["1", "箱管", "共享"], ["注", "", ""]],
+    ]
+    assert [p.text for p in document.paragraphs] == ["案例清单"]
+    assert [table.source.table for table in document.tables] == [1, 2]
+
+
+def test_an_empty_row_within_a_table_parts_nothing() -> None:
+    document = rows_of((1, ["序号", "任务"]), (2, [1, "开展甲试点"]), (4, [2, "开展乙试点"]), (5, [3, "开展丙试点"]))
+    assert len(document.tables[0].grid()) == 4
+    form = rows_of((1, ["项目名称", "产业园"]), (3, ["建设内容", "建平台"]), (4, ["责任单位", "市甲局"]))
+    assert len(form.tables) == 1
+
+
+def test_a_long_sheet_of_one_column_takes_time_by_its_length() -> None:
+    def seconds(count: int) -> float:
+        sheet = _Sheet("a", {(row, 0): "正文。" for row in range(count)})
+        start = time.process_time()
+        assert len(list(_blocks(sheet, "d", 1))) == count
+        return time.process_time() - start
+
+    assert seconds(16_000) < 24 * seconds(2_000)  # eight times the rows; 64 times where each row looks at all cells

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.readers.structure import complete, goes_on, guess_kind, is_page_number, mark_headings
+from pipeline.readers.structure import complete, goes_on, guess_kind, is_page_number, mark_headings, signature
 from pipeline.records import Cell, Document, Paragraph, Source, Table
 
 PROSE = "全年开行班列一千余列，同比增长超过一倍，枢纽集散功能持续增强。"
@@ -94,3 +94,40 @@ def test_what_the_input_says_of_itself_is_kept() -> None:
     )
     completed = complete(document)
     assert (completed.title, completed.issuer, completed.date, completed.kind) == ("题目", "某局", "2022-01-01", "case")
+
+
+@pytest.mark.parametrize(
+    ("lines", "title"),
+    [
+        (("甲区开放亮点", "● 新增外资企业一批", "● 建成产业园"), "甲区开放亮点"),
+        (("甲区开放亮点", "新增外资企业120家，同比增长12%", "引进银行2家"), "甲区开放亮点"),
+        (("打通堵点", "近日，甲局办结首单。", "甲局办结第二单"), "打通堵点"),
+        (("关于推进服务业扩大开放", "20条措施落实情况的报告"), "关于推进服务业扩大开放20条措施落实情况的报告"),
+        (("● 新增外资企业一批", "● 建成产业园"), ""),
+    ],
+)
+def test_a_title_ends_where_text_begins(lines: tuple[str, ...], title: str) -> None:
+    assert complete(Document("d", "a", "docx", paragraphs(*lines))).title == title
+
+
+@pytest.mark.parametrize(
+    "text", ["建成数字产业园区2021年8月投产", "市商务委2022年9月1日完成", "市商务委2022年9月1日。"]
+)
+def test_what_was_done_when_is_no_signature(text: str) -> None:
+    assert signature(text) == ("", "")
+
+
+@pytest.mark.parametrize("tail", ["", "印发", "）"])
+def test_a_body_and_a_date_are_a_signature(tail: str) -> None:
+    assert signature(f"市商务委 2022年9月1日{tail}") == ("市商务委", "2022-09-01")
+
+
+def test_only_a_sentence_that_ends_in_the_next_paragraph_is_joined_where_the_file_marks_paragraphs() -> None:
+    cut = "（三）分类推进开放。明确各个重点平台和重点园区服务", "业开放发展重点方向。"
+    items = "一是建设贸易平台。目前已上线运行，服务企业300余家", "引进外资银行分行2家，设立外资医院1家"
+    assert len(complete(Document("d", "a", "docx", paragraphs(*cut, PROSE))).blocks) == 2
+    assert len(complete(Document("d", "a", "docx", paragraphs(*items, PROSE))).blocks) == 3
+
+
+def test_an_item_of_a_list_is_no_part_of_the_line_above() -> None:
+    assert not goes_on("● 新增外资企业一百二十家，实际使用外资五点六亿美元，同比增长", "● 建成跨境电商产业园三个")

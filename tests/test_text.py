@@ -110,6 +110,10 @@ def test_a_number_over_the_edge_of_a_line_is_one_number():
     assert join_lines(["open", "data"]) == "open data"
 
 
+def test_numbers_on_lines_of_their_own_stay_apart():
+    assert join_lines(["1", "2", "3小计"]) == "1 2 3小计"
+
+
 @pytest.mark.parametrize("zero", "〇0OО○")
 def test_every_zero_that_is_typed_in_a_year(zero):
     assert parse_date(f"二{zero}二一年八月四日") == "2021-08-04"

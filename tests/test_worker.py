@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -65,3 +66,15 @@ def test_one_file_in_a_process_of_its_own(folder: Path) -> None:
     assert read_bounded(folder / "0.txt")[0].paragraphs[0].text == "第0份报告的正文。"
     with pytest.raises(ReadError):
         read_bounded(folder / "3.txt")
+
+
+def test_temporary_files_of_a_worker_that_ends_go_with_the_pool(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(worker, "_CODE", "import os, tempfile; tempfile.mkdtemp(); os._exit(3)")
+    ((_, result),) = read_many(folder / "0.txt")
+    assert isinstance(result, ReadError)
+    assert list(place.iterdir()) == []

@@ -1,17 +1,19 @@
 """DOCX on its own XML: paragraphs and tables in order, merged and nested cells, automatic numbers, tracked changes.
 
-Only the parts that hold text, styles and numbering are unpacked; pictures and macros are never touched.
+Only the parts that hold text, notes, styles and numbering are unpacked; pictures and macros are never touched, but it
+is said how many pictures there are.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers.archive import Archive, attribute, local
+from pipeline.readers.docx_numbers import AutomaticNumbers, child_at, integer_of, value_of
 from pipeline.readers.structure import is_ended, numbering
 from pipeline.records import Cell, Document, Paragraph, Problem, Source, Table
 from pipeline.settings import Settings
@@ -20,31 +22,46 @@ from pipeline.text import clean, find_dates, normalise
 _MAX_COLUMNS = 1000
 _INDENTS = ("\u3000", "\u2003\u2003", "\xa0\xa0", "  ", "\t")
 _SKIPPED = {
-    "del", "moveFrom", "instrText", "delText", "delInstrText", "rPr", "pPr", "sectPr", "Fallback", "footnoteReference",
-    "endnoteReference", "commentReference", "annotationRef", "ruby", "rt", "tblPr", "tblGrid", "proofErr", "pict",
+    "del", "moveFrom", "instrText", "delText", "delInstrText", "rPr", "pPr", "sectPr", "Fallback", "sdtPr", "altChunk",
+    "commentReference", "annotationRef", "ruby", "rt", "tblPr", "tblGrid", "proofErr", "pict",
 }  # fmt: skip
+_EMBEDDED = {"blip", "imagedata", "chart", "relIds", "OLEObject"}
+"""What shows something else than text: pictures, charts, diagrams and embedded files."""
+_LEAST_EXTENT = 360_000
+"""EMU (1 cm): what is lower or narrower is a rule or a mark, not a picture of text."""
 
 
-def _child(element: Any, *names: str) -> Any:
-    """Return the element down a path of child names, None where it breaks off."""
-    for name in names:
-        element = next((child for child in element if local(child) == name), None)
-        if element is None:
-            return None
-    return element
+def _shows_picture(drawing: Any) -> bool:
+    """Tell whether a drawing holds what is not read; what its text boxes hold is looked at when they are."""
+    size = next((found for found in drawing.iter() if local(found) == "extent"), None)
+    if (
+        size is not None
+        and min(integer_of(attribute(size, side), _LEAST_EXTENT) for side in ("cx", "cy")) < _LEAST_EXTENT
+    ):
+        return False
+    waiting = [drawing]
+    while waiting:
+        found = waiting.pop()
+        if local(found) in _EMBEDDED:
+            return True
+        waiting += [child for child in found if local(child) != "txbxContent"]
+    return False
 
 
-def _value(element: Any, *names: str) -> str | None:
-    """Return the val of the element down a path, "" where it has none, None where there is no element."""
-    found = _child(element, *names) if names else element
-    return None if found is None else (attribute(found, "val") or "")
+def _is_contents(element: Any) -> bool:
+    """Tell whether a content control is a table of contents; one that text has been written into is not."""
+    gallery = value_of(element, "sdtPr", "docPartObj", "docPartGallery")
+    return gallery == "Table of Contents" and not any("。" in (found.text or "") for found in element.iter())
 
 
-def _integer(text: str | None, default: int = 0) -> int:
-    try:
-        return int(float(text)) if text else default
-    except ValueError:
-        return default
+def _clear_placeholders(root: Any) -> None:
+    """Empty the content controls that only ask for text, and leave their cells and paragraphs in place."""
+    for mark in [found for found in root.iter() if local(found) == "showingPlcHdr" and _is_on(value_of(found))]:
+        control = mark.getparent().getparent()
+        if control is not None and local(control) == "sdt":
+            for found in control.iter():
+                if local(found) == "t":
+                    found.text = None
 
 
 def _is_on(value: str | None) -> bool:
@@ -57,20 +74,22 @@ class _Style:
     outline: int | None = None
     number: tuple[str, int] | None = None
     centred: bool | None = None
+    contents: bool = False
+    """True for the lines of a table of contents."""
 
 
 def _number_of(properties: Any) -> tuple[str, int] | None:
-    found = _child(properties, "numPr")
+    found = child_at(properties, "numPr")
     if found is None:
         return None
-    number = _value(found, "numId")
-    return (number or "", _integer(_value(found, "ilvl"))) if number is not None else None
+    number = value_of(found, "numId")
+    return (number or "", integer_of(value_of(found, "ilvl"))) if number is not None else None
 
 
 def _outline_of(name: str, properties: Any) -> int | None:
-    outline = _value(properties, "outlineLvl") if properties is not None else None
+    outline = value_of(properties, "outlineLvl") if properties is not None else None
     if outline is not None:
-        return _integer(outline, 9)
+        return integer_of(outline, 9)
     match = re.fullmatch(r"(?:heading|标题)\s*([1-9])", name.strip().lower())
     return int(match.group(1)) - 1 if match else None
 
@@ -83,143 +102,19 @@ def _read_styles(root: Any) -> tuple[dict[str, _Style], str]:
         if local(element) != "style" or attribute(element, "type") not in (None, "paragraph"):
             continue
         key = attribute(element, "styleId") or ""
-        properties = _child(element, "pPr")
-        style = _Style(based_on=_value(element, "basedOn") or "")
-        style.outline = _outline_of(_value(element, "name") or "", properties)
+        properties = child_at(element, "pPr")
+        name = value_of(element, "name") or ""
+        style = _Style(based_on=value_of(element, "basedOn") or "")
+        style.outline = _outline_of(name, properties)
+        style.contents = re.fullmatch(r"(?:toc|目录)\s*\d", name.strip().lower()) is not None
         if properties is not None:
             style.number = _number_of(properties)
-            justified = _value(properties, "jc")
+            justified = value_of(properties, "jc")
             style.centred = None if justified is None else justified == "center"
         styles[key] = style
         if _is_on(attribute(element, "default")):
             default = key
     return styles, default
-
-
-@dataclass
-class _Level:
-    start: int = 1
-    form: str = "decimal"
-    text: str = ""
-
-
-@dataclass
-class _Numbering:
-    """Counts automatic numbers and writes them as they are shown."""
-
-    levels: dict[str, dict[int, _Level]] = field(default_factory=dict)
-    lists: dict[str, str] = field(default_factory=dict)
-    starts: dict[str, dict[int, int]] = field(default_factory=dict)
-    counters: dict[str, dict[int, int]] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-
-    @classmethod
-    def read(cls, root: Any) -> _Numbering:
-        numbers = cls()
-        for element in root:
-            if local(element) == "abstractNum":
-                levels: dict[int, _Level] = {}
-                for found in element:
-                    if local(found) == "lvl":
-                        levels[_integer(attribute(found, "ilvl"))] = cls._level(found)
-                numbers.levels[attribute(element, "abstractNumId") or ""] = levels
-            elif local(element) == "num":
-                key = attribute(element, "numId") or ""
-                numbers.lists[key] = _value(element, "abstractNumId") or ""
-                for found in element:
-                    if local(found) == "lvlOverride" and (start := _value(found, "startOverride")) is not None:
-                        numbers.starts.setdefault(key, {})[_integer(attribute(found, "ilvl"))] = _integer(start, 1)
-        return numbers
-
-    @staticmethod
-    def _level(element: Any) -> _Level:
-        return _Level(
-            _integer(_value(element, "start"), 1),
-            _value(element, "numFmt") or "decimal",
-            _value(element, "lvlText") or "",
-        )
-
-    def render(self, key: str, level: int) -> str:
-        """Return the next number of a list at a level, "" for bullets and unknown lists."""
-        abstract = self.lists.get(key)
-        levels = self.levels.get(abstract or "")
-        if abstract is None or not levels or level not in levels:
-            return ""
-        counters = self.counters.setdefault(abstract, {})
-        if key not in self.seen:
-            self.seen.add(key)
-            for depth, start in self.starts.get(key, {}).items():
-                counters[depth] = start - 1
-        counters[level] = counters.get(level, levels[level].start - 1) + 1
-        for deeper in [depth for depth in counters if depth > level]:
-            del counters[deeper]
-        if levels[level].form in ("bullet", "none"):
-            return ""
-
-        def written(match: re.Match[str]) -> str:
-            depth = int(match.group(1)) - 1
-            found = levels.get(depth, _Level())
-            return write_number(counters.get(depth, found.start), found.form)
-
-        return re.sub(r"%(\d)", written, levels[level].text)
-
-
-def _chinese(number: int) -> str:
-    """Return a number below 10,000 in Chinese numerals."""
-    digits = "〇一二三四五六七八九"
-    if number < 10:
-        return digits[number]
-    text = ""
-    gap = False
-    for power, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit = number // power % 10
-        if digit:
-            text += (
-                ("零" if gap and text else "")
-                + ("" if unit == "十" and digit == 1 and not text else digits[digit])
-                + unit
-            )
-            gap = False
-        else:
-            gap = True
-    return text
-
-
-def write_number(number: int, form: str) -> str:
-    """Return a number as Word writes it in a format of numbers (numFmt).
-
-    Example:
-        >>> [write_number(n, "chineseCounting") for n in (1, 10, 21)], write_number(4, "lowerRoman")
-        (['一', '十', '二十一'], 'iv')
-    """
-    if form in (
-        "chineseCounting", "chineseCountingThousand", "japaneseCounting", "taiwaneseCounting", "ideographDigital",
-        "taiwaneseCountingThousand", "chineseLegalSimplified", "japaneseDigitalTenThousand",
-    ):  # fmt: skip
-        if form == "chineseLegalSimplified":
-            return _chinese(number % 10000).translate(
-                str.maketrans("一二三四五六七八九十百千", "壹贰叁肆伍陆柒捌玖拾佰仟")
-            )
-        return _chinese(number % 10000)
-    if form.startswith("decimalEnclosedCircle") and 1 <= number <= 20:
-        return chr(0x2460 + number - 1)
-    if form in ("lowerLetter", "upperLetter") and number >= 1:
-        letter = chr(ord("a") + (number - 1) % 26) * min(1 + (number - 1) // 26, 5)
-        return letter if form == "lowerLetter" else letter.upper()
-    if form in ("lowerRoman", "upperRoman") and 1 <= number < 4000:
-        text = ""
-        for value, sign in (
-            (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-            (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
-        ):  # fmt: skip
-            while number >= value:
-                text, number = text + sign, number - value
-        return text if form == "lowerRoman" else text.upper()
-    if form == "ideographTraditional" and 1 <= number <= 10:
-        return "甲乙丙丁戊己庚辛壬癸"[number - 1]
-    if form == "decimalZero":
-        return f"{number:02d}"
-    return str(number)
 
 
 class _Walker:
@@ -232,7 +127,7 @@ class _Walker:
         settings: Settings,
         styles: dict[str, _Style],
         default: str,
-        numbers: _Numbering,
+        numbers: AutomaticNumbers,
     ) -> None:
         self.path = path
         self.id = document_id
@@ -243,6 +138,9 @@ class _Walker:
         self.tables = 0
         self.characters = 0
         self.held = ""  # text of a paragraph whose mark was deleted: it goes on in the next one
+        self.notes: list[tuple[str, str]] = []  # kind and id of the notes that the text refers to
+        self.pictures = 0
+        self.chunks = 0
 
     def _chain(self, key: str) -> Iterator[_Style]:
         for _ in range(20):  # a style may be based on itself in a damaged file
@@ -267,19 +165,23 @@ class _Walker:
                 parts.append("-")
             elif name == "txbxContent":
                 boxes.append(child)
+            elif name in ("footnoteReference", "endnoteReference"):
+                self.notes.append((name.removesuffix("Reference"), attribute(child, "id") or ""))
             elif name == "pict":  # the older drawing form; a picture has no text box inside
+                self.pictures += _shows_picture(child)
                 boxes += [found for found in child.iter() if local(found) == "txbxContent"]
             elif name == "ruby":
                 parts += [self.text(base, boxes) for base in child if local(base) == "rubyBase"]
             elif name == "AlternateContent":
-                chosen = _child(child, "Choice")
+                chosen = child_at(child, "Choice")
                 if chosen is None:
-                    chosen = _child(child, "Fallback")
+                    chosen = child_at(child, "Fallback")
                 if chosen is not None:
                     parts.append(self.text(chosen, boxes))
-            elif name == "r" and _is_on(_value(child, "rPr", "vanish")):
+            elif name == "r" and _is_on(value_of(child, "rPr", "vanish")):
                 continue
             elif name and name not in _SKIPPED:
+                self.pictures += name in ("drawing", "object") and _shows_picture(child)
                 parts.append(self.text(child, boxes))
         return "".join(parts)
 
@@ -292,11 +194,11 @@ class _Walker:
 
     def _paragraph_text(self, element: Any, boxes: list[Any]) -> tuple[str, int, bool]:
         """Return text with its automatic number, level (0 for none) and whether it is centred."""
-        properties = _child(element, "pPr")
-        key = (_value(properties, "pStyle") if properties is not None else None) or self.default
+        properties = child_at(element, "pPr")
+        key = (value_of(properties, "pStyle") if properties is not None else None) or self.default
         number = _number_of(properties) if properties is not None else None
         outline = _outline_of("", properties) if properties is not None else None
-        justified = _value(properties, "jc") if properties is not None else None
+        justified = value_of(properties, "jc") if properties is not None else None
         centred = None if justified is None else justified == "center"
         for style in self._chain(key):
             number = style.number if number is None else number
@@ -307,7 +209,7 @@ class _Walker:
             text, self.held = self.held + text, ""
         if text.strip() and number is not None and number[0] not in ("", "0"):
             text = self.numbers.render(*number) + text
-        if properties is not None and _child(properties, "rPr", "del") is not None:
+        if properties is not None and child_at(properties, "rPr", "del") is not None:
             self.held, text = text, ""
         self._count(text)
         return text, 0 if outline is None or outline > 8 else outline + 1, bool(centred)
@@ -319,17 +221,24 @@ class _Walker:
         for child in element:
             name = local(child)
             if name == "p":
-                yield from self._paragraphs(child, depth)
+                if not self._is_contents_line(child):
+                    yield from self._paragraphs(child, depth)
             elif name == "tbl":
                 yield from self._released()
                 yield from self._table(child, depth)
             elif name == "AlternateContent":
-                chosen = _child(child, "Choice")
+                chosen = child_at(child, "Choice")
                 if chosen is not None:
                     yield from self.blocks(chosen, depth + 1)
-            elif name and name not in _SKIPPED:
+            elif name == "altChunk":
+                self.chunks += 1
+            elif name and name not in _SKIPPED and not (name == "sdt" and _is_contents(child)):
                 yield from self.blocks(child, depth + 1)
         yield from self._released()
+
+    def _is_contents_line(self, paragraph: Any) -> bool:
+        key = value_of(paragraph, "pPr", "pStyle") or ""
+        return re.fullmatch(r"TOC\d", key, re.I) is not None or (key in self.styles and self.styles[key].contents)
 
     def _released(self) -> Iterator[Paragraph]:
         """Yield the text whose paragraph mark is deleted, where no paragraph follows that it could join."""
@@ -348,7 +257,7 @@ class _Walker:
             yield from self.blocks(box, depth + 1)
 
     def _table(self, element: Any, depth: int) -> Iterator[Paragraph | Table]:
-        rows = [row for row in self._rows(element) if _child(row, "trPr", "del") is None]
+        rows = [row for row in self._rows(element) if child_at(row, "trPr", "del") is None]
         if len(rows) == 1 and len(list(self._cells(rows[0]))) == 1:
             # One cell around everything is a frame, not a table.
             yield from self.blocks(next(self._cells(rows[0])), depth + 1)
@@ -359,14 +268,14 @@ class _Walker:
         nested: list[Paragraph | Table] = []
         open_merges: dict[int, int] = {}  # column: index in cells of the cell that is merged downwards
         for index, row in enumerate(rows):
-            column = _integer(_value(row, "trPr", "gridBefore"))
+            column = integer_of(value_of(row, "trPr", "gridBefore"))
             for cell in self._cells(row):
-                properties = _child(cell, "tcPr")
-                span = max(1, _integer(_value(properties, "gridSpan"), 1)) if properties is not None else 1
-                merged = _child(properties, "vMerge") if properties is not None else None
+                properties = child_at(cell, "tcPr")
+                span = max(1, integer_of(value_of(properties, "gridSpan"), 1)) if properties is not None else 1
+                merged = child_at(properties, "vMerge") if properties is not None else None
                 if column + span > _MAX_COLUMNS:
                     raise LimitError(self.path, f"表格超过 {_MAX_COLUMNS} 列", advice="请检查文件来源")
-                if merged is not None and _value(merged) != "restart" and column in open_merges:
+                if merged is not None and value_of(merged) != "restart" and column in open_merges:
                     above = cells[open_merges[column]]
                     cells[open_merges[column]] = Cell(
                         above.row, above.column, above.text, index - above.row + 1, above.column_span
@@ -424,6 +333,22 @@ def split_soft(raw: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
+def _note_blocks(walker: _Walker, parts: dict[str, Any]) -> Iterator[Paragraph | Table]:
+    """Yield the footnotes and endnotes that the text refers to, below a heading of their own."""
+    found = {
+        (kind, attribute(element, "id") or ""): element
+        for kind, root in parts.items()
+        if root is not None
+        for element in root
+        if local(element) == kind
+    }
+    wanted = [found[key] for key in dict.fromkeys(walker.notes) if key in found]
+    blocks = [block for element in wanted for block in walker.blocks(element)]
+    if blocks:
+        yield Paragraph("注释", Source(walker.id), level=1)
+    yield from blocks
+
+
 def _main_part(archive: Archive) -> str:
     if "_rels/.rels" in archive:
         for relation in archive.xml("_rels/.rels"):
@@ -448,24 +373,43 @@ def read_docx(path: str, data: bytes, document_id: str, settings: Settings) -> D
         return archive.xml(member) if member in archive else None
 
     root = archive.xml(main)
-    body = _child(root, "body")
+    body = child_at(root, "body")
     if body is None:
         raise ReadError(path, "文档没有正文", advice="文件可能不完整，请重新获取")
     problems: list[Problem] = []
     styles: dict[str, _Style] = {}
     default = ""
-    numbers = _Numbering()
+    numbers = AutomaticNumbers()
     try:
         if (found := part("styles.xml")) is not None:
             styles, default = _read_styles(found)
         if (found := part("numbering.xml")) is not None:
-            numbers = _Numbering.read(found)
+            numbers = AutomaticNumbers.read(found)
     except LimitError:
         raise
     except ReadError as error:  # the text itself can still be read
         problems.append(Problem("read", f"样式或编号无法读取：{error.reason}", file=path))
     walker = _Walker(path, document_id, settings, styles, default, numbers)
+    _clear_placeholders(body)
     blocks = tuple(walker.blocks(body))
+    try:
+        notes = {kind: part(f"{kind}s.xml") for kind in {kind for kind, _ in walker.notes}}
+        blocks += tuple(_note_blocks(walker, notes))
+    except LimitError:
+        raise
+    except ReadError as error:
+        problems.append(Problem("read", f"脚注或尾注无法读取：{error.reason}。请核对原文。", file=path))
+    if walker.pictures:
+        message = (
+            f"含 {walker.pictures} 张图片（含图表、嵌入文件），其中的文字未读取。"
+            "如图中有正文，请导出为 PDF 后重新导入（扫描页需装有文字识别），或单独导入图片和嵌入的文件。"
+        )
+        problems.append(Problem("note", message, file=path))
+    if walker.chunks:
+        message = f"含 {walker.chunks} 段嵌入的其他文档，未读取。请在 Word 或 WPS 中打开并另存为 DOCX 后重新导入。"
+        problems.append(Problem("read", message, file=path))
+    if not blocks and walker.chunks:
+        raise ReadError(path, "正文是嵌入的其他文档，无法读取", advice="请在 Word 或 WPS 中打开并另存为 DOCX")
     if not blocks:
         raise ReadError(path, "文档中没有文字", advice="若正文是图片，请导出为 PDF 或图片后识别")
     return Document(document_id, path, "docx", blocks, problems=tuple(problems))

@@ -18,7 +18,7 @@ from pipeline.errors import LimitError, ReadError
 from pipeline.readers.docx import split_soft
 from pipeline.readers.plain import decode
 from pipeline.readers.structure import NUMBER, complete
-from pipeline.records import Cell, Document, Paragraph, Source, Table
+from pipeline.records import Cell, Document, Paragraph, Problem, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean, compact, normalise, parse_date
 
@@ -50,17 +50,20 @@ _LABELS = (
     ("date", re.compile(r"^[\[【]?(?:成文日期|发文日期|印发日期)[\]】]?[:：]?")),
     ("issuer", re.compile(r"^[\[【]?(?:发布机构|发文机关|发文单位|公文来源)[\]】]?[:：]?")),
 )
-_LAYOUT_CELLS = 2
-"""A row of more cells belongs to a table of data."""
+_COLOPHON = re.compile(r"版权所有|ICP备|公网安备|网站标识码|浏览器|(?:主办|承办|主管|技术支持)(?:单位)?[:：]")
+"""Words of the lines about the site itself, which count as no text of the page."""
 _MAX_COLUMNS = 1000
 _MAX_CELLS = 2_000_000
 
 
 def _decode_page(data: bytes, path: str) -> str:
     """Decode by byte order mark, by what the page says of itself, and else by trying."""
-    if not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) and (found := _CHARSET.search(data[:8192])):
-        return _decode_as(data, found.group(1).decode("ascii", "replace"), path)
-    return decode(data, path)
+    found = _CHARSET.search(data[:8192])
+    if found is None or data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return decode(data, path)
+    name = found.group(1).decode("ascii", "replace").lower()
+    # What says in single bytes that it is in UTF-16 is not.
+    return decode(data, path) if name.startswith("utf-16") else _decode_as(data, name, path)
 
 
 def _decode_as(data: bytes, charset: str, path: str) -> str:
@@ -122,9 +125,14 @@ def _prune(root: Any) -> None:
     for element in [found for found in root.iter() if isinstance(found.tag, str) and _is_dropped(found)]:
         _remove(element)
     total = max(1, len(_plain_text(root)))
+    # No furniture stands within a table of data, and without a cell a row would lose its columns.
+    in_data: set[Any] = set()
+    for table in root.iter("table"):
+        if table not in in_data and not _is_layout(table):
+            in_data.update(table.iterdescendants())
     for element in list(root.iter("div", "ul", "section", "header", "table", "p", "span", "td")):
-        if _name(element) == "td" and len(element.getparent()) > _LAYOUT_CELLS:
-            continue  # without one cell the row of a table would lose its columns
+        if element in in_data:
+            continue
         marks = f"{element.get('class') or ''} {element.get('id') or ''}"
         if marks.strip() and _FURNITURE.search(marks) and len(_plain_text(element)) < total * 0.2:
             _remove(element)
@@ -179,8 +187,8 @@ def _outer(table: Any) -> Any:
 def _main(root: Any) -> Any:
     """Return the smallest element that holds nearly all running text of a page.
 
-    Text of links does not count, short text without a full stop counts little, and an element that holds a data table
-    and nothing else is not entered: the lines above a table belong to it.
+    Text of links does not count, short text without a full stop counts little. An element is not entered where a
+    sentence stands beside it, or where it holds a data table and nothing else: the lines above a table belong to it.
     """
     body = root if _name(root) == "body" else root.find(".//body")
     current = root if body is None else body
@@ -210,9 +218,22 @@ def _main(root: Any) -> Any:
         heavy = [child for child in current if weights.get(child, 0.0) >= 0.9 * weights.get(current, 0.0) > 0]
         if len(heavy) != 1 or heavy[0] in tables or _name(heavy[0]) in ("p", "span", "font", "a", "b", "strong", "li"):
             return current
-        if in_tables[heavy[0]] > 0.95 * weights[heavy[0]]:
+        if in_tables[heavy[0]] > 0.95 * weights[heavy[0]] or _has_sentence(current, heavy[0]):
             return current
         current = heavy[0]
+
+
+def _has_sentence(element: Any, without: Any) -> bool:
+    """Tell whether an element holds a sentence outside of one child, of links, and of what a site says of itself."""
+
+    def texts(found: Any) -> Iterator[str]:
+        if found is not without and _name(found) != "a":
+            yield found.text or ""
+            for child in found:
+                yield from texts(child)
+                yield child.tail or ""
+
+    return any("。" in text and not _COLOPHON.search(text) for text in texts(element))
 
 
 class _Walker:
@@ -254,7 +275,8 @@ class _Walker:
         centred = centred or name == "center" or "align:center" in style
         keep = name == "pre"
         buffer.append(_spaces(element.text, keep))
-        number = 0
+        start = element.get("start") or ""
+        number = int(start) - 1 if name == "ol" and re.fullmatch(r"\d{1,4}", start) else 0
         for child in element:
             inner = _name(child)
             if inner == "table" and not _is_layout(child):
@@ -263,7 +285,8 @@ class _Walker:
             elif inner == "br":
                 buffer.append("\n")
             elif inner in _BLOCKS:
-                yield from self._flush(buffer, level, centred)
+                if name != "li" or not re.fullmatch(r"\s*\d+\.\s*", "".join(buffer)):  # a number goes before its text
+                    yield from self._flush(buffer, level, centred)
                 if inner == "li" and name == "ol":
                     number += 1
                     buffer.append(f"{number}.")
@@ -404,8 +427,17 @@ def read_html(path: str, data: bytes, document_id: str, settings: Settings) -> D
     if not blocks:
         raise ReadError(path, "网页中没有正文", advice="正文可能由脚本生成，请在浏览器中打开后另存为网页")
     number = NUMBER.search(facts.get("label number", ""))
+    problems = (Problem("note", "文字中有无法识别的字节，已以�代替", file=path),) if "\ufffd" in text else ()
     document = complete(
-        Document(document_id, path, "html", blocks, title=facts["title"], number=number.group() if number else "")
+        Document(
+            document_id,
+            path,
+            "html",
+            blocks,
+            title=facts["title"],
+            number=number.group() if number else "",
+            problems=problems,
+        )
     )
     return replace(
         document,

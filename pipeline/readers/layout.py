@@ -7,6 +7,7 @@ once. All lengths are in points (1/72 inch) from the top left corner of the page
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,17 @@ from dataclasses import dataclass
 from pipeline.readers.columns import Columns, find_plain_tables
 from pipeline.readers.lattice import Lattice, find_lattices
 from pipeline.readers.layout_types import Glyph, Page, Rule
-from pipeline.readers.lines import NO_START, Line, cell_text, group_lines, make_lines, split_line
+from pipeline.readers.lines import (
+    NO_START,
+    Line,
+    cell_text,
+    find_gutter,
+    group_lines,
+    make_line,
+    make_lines,
+    part_line,
+    split_line,
+)
 from pipeline.readers.structure import is_page_number, numbering
 from pipeline.records import Box, Cell, Paragraph, Source, Table
 from pipeline.settings import Settings
@@ -40,6 +51,7 @@ class _TextLine:
 
 
 _Element = _TextLine | Table
+_BARE_NUMBER = re.compile(r"[-—–―－_·•~\s]*\d{1,4}[-—–―－_·•~\s]*|[ivxIVX]{1,6}")
 
 
 def _visible(page: Page) -> list[Glyph]:
@@ -178,6 +190,7 @@ class _Pages:
         self.elements: list[list[_Element]] = []
         self.columns: Columns | None = None
         self.heads: set[str] = set()
+        self.gutter: float | None = None
 
     def _without_heads(self, glyphs: list[Glyph], page: Page) -> tuple[list[Glyph], list[Glyph]]:
         """Part the characters of running heads, known from the page before, from the rest."""
@@ -218,16 +231,53 @@ class _Pages:
             [t.source.box for t in tables if t.source.box],
         )
         tables += plain
-        lines = make_lines([*rest, *heads])
-        left, right = _margins(lines)
-        placed: list[tuple[float, _Element]] = [
-            (table.source.box[1] if table.source.box else 0.0, table) for table in tables
-        ]
+        self.gutter = find_gutter(group_lines(rest), self.gutter)
+        columns = _columns([*rest, *heads], self.gutter)
+        margins = [_margins(lines) for lines in columns]
+        if self.gutter is not None:
+            margins[0] = (
+                margins[1][0],
+                max(margins[1][1], margins[2][1]),
+            )  # what runs over both columns has the measure of both
+        placed: list[tuple[int, float, _Element]] = []
+        for table in tables:
+            x0, top, x1, _ = table.source.box or (0.0, 0.0, page.width, 0.0)
+            column = 0 if self.gutter is None or x0 < self.gutter < x1 else 1 if x1 <= self.gutter else 2
+            placed.append((column, top, table))
+        for column, lines in enumerate(columns):
+            left, right = margins[column]
+            for line in lines:
+                edge = 1 if line.baseline < 0.12 * page.height else 2 if line.top > 0.86 * page.height else 0
+                place = line.x0, line.x1, line.baseline, line.size
+                placed.append((column, line.top, _TextLine(page.number, *place, line.text, left, right, edge)))
+        self.elements.append(_in_order(placed))
+
+
+def _columns(glyphs: Sequence[Glyph], gutter: float | None) -> list[list[Line]]:
+    """Return the lines that run over the whole page, and those of the left and of the right column."""
+    if gutter is None:
+        return [make_lines(glyphs)]
+    columns: list[list[Line]] = [[], [], []]
+    for group in group_lines(glyphs):
+        sides = part_line(group, gutter)
+        lines = [make_line(side) for side in sides]
+        if len(lines) == 1 and (lines[0].x0 < gutter < lines[0].x1 or _BARE_NUMBER.fullmatch(lines[0].text)):
+            columns[0] += lines
+            continue
         for line in lines:
-            edge = 1 if line.baseline < 0.12 * page.height else 2 if line.top > 0.86 * page.height else 0
-            text_line = _TextLine(page.number, line.x0, line.x1, line.baseline, line.size, line.text, left, right, edge)
-            placed.append((line.top, text_line))
-        self.elements.append([element for _, element in sorted(placed, key=lambda pair: pair[0])])
+            columns[1 if line.x0 < gutter else 2].append(line)
+    return columns
+
+
+def _in_order(placed: Sequence[tuple[int, float, _Element]]) -> list[_Element]:
+    """Put the elements of a page in order: between two that run over the whole page, left column before right."""
+    tops = sorted(top for column, top, _ in placed if column == 0)
+
+    def key(item: tuple[int, float, _Element]) -> tuple[int, int, float]:
+        column, top, _ = item
+        return bisect_right(tops, top), column, top
+
+    return [element for _, _, element in sorted(placed, key=key)]
 
 
 def _furniture_key(line: _TextLine) -> str:
@@ -245,7 +295,7 @@ def _drop_furniture(pages: list[list[_Element]]) -> list[_Element]:
         for place, element in enumerate(elements):
             if isinstance(element, _TextLine) and element.edge:
                 outermost = place == 0 if element.edge == 1 else place >= len(elements) - 2
-                bare = re.fullmatch(r"[-—–―－_·•~\s]*\d{1,4}[-—–―－_·•~\s]*|[ivxIVX]{1,6}", element.text)
+                bare = _BARE_NUMBER.fullmatch(element.text)
                 if outermost and (bare or is_page_number(element.text)):
                     continue
                 if alike[element.edge, _furniture_key(element)] >= often and len(_furniture_key(element)) > 1:
@@ -303,11 +353,12 @@ def _paragraphs(elements: Iterable[_Element], document_id: str) -> list[Paragrap
         if held:
             first = held[0]
             here = [line for line in held if line.page == first.page]
+            baselines = [line.baseline for line in here]  # not in order where a paragraph goes on in the next column
             box = (
                 round(min(line.x0 for line in here), 2),
-                round(first.baseline - 0.86 * first.size, 2),
+                round(min(baselines) - 0.86 * first.size, 2),
                 round(max(line.x1 for line in here), 2),
-                round(here[-1].baseline + 0.14 * first.size, 2),
+                round(max(baselines) + 0.14 * first.size, 2),
             )
             raw = "\n".join(line.text for line in held)
             text = clean(join_lines([line.text for line in held]))

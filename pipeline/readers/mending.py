@@ -17,8 +17,8 @@ def mend_signs(text: str) -> str:
     """Return a recognised line with the signs of Chinese where the context is Chinese.
 
     Example:
-        >>> mend_signs("支持开展(QDLP)试点,2021.8;提高3.5%")
-        '支持开展（QDLP）试点，2021.8；提高3.5%'
+        >>> mend_signs("支持开展(QDLP)试点,于2021.8启动;提高3.5%")
+        '支持开展（QDLP）试点，于2021.8启动；提高3.5%'
     """
     if number := re.fullmatch(r"[-—–―一_~·]{1,2}\s*(\d{1,4})\s*[-—–―一_~·]{1,2}", text):
         return f"— {number.group(1)} —"

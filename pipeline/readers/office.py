@@ -104,10 +104,12 @@ def convert(path: str, data: bytes, suffix: str, settings: Settings) -> bytes:
             preexec_fn=_free_memory if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         try:
-            output, _ = process.communicate(timeout=settings.max_seconds)
+            # Sooner than the worker itself is ended, so that the copy of the document is removed here.
+            seconds = max(1.0, 0.9 * settings.max_seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise LimitError(path, f"LibreOffice 转换超过 {settings.max_seconds:.0f} 秒", advice=_ADVICE) from error
+            raise LimitError(path, f"LibreOffice 转换超过 {seconds:.0f} 秒", advice=_ADVICE) from error
         except BaseException:
             _end(process)
             raise

@@ -471,7 +471,8 @@ class PdfPages:
         try:
             recognised = self.recognise(page.number) if self.recognise is not None else None
         except ReadError as error:  # one page too large to recognise must not cost the others
-            self.problems.append(Problem("read", str(error), self.path, page.number))
+            message = f"{error.reason}。{error.advice}".rstrip("。") + "。"  # file and page have fields of their own
+            self.problems.append(Problem("read", message, self.path, page.number))
             return page
         if recognised is not None:
             return recognised

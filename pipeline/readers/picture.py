@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import LimitError, ReadError
@@ -17,8 +18,10 @@ _MOST_SKEW = 4.0  # degrees
 _SEARCH_WIDTH = 900  # the skew is looked for on a picture reduced to this width
 
 
-def open_pictures(path: str, data: bytes, settings: Settings) -> list[tuple[Any, float]]:
-    """Return the frames of a picture file as BGR arrays, each with its dots per inch (0 where unknown).
+def open_pictures(path: str, data: bytes, settings: Settings) -> Iterator[tuple[Any, float]]:
+    """Yield the frames of a picture file as BGR arrays, each with its dots per inch (0 where unknown).
+
+    A frame is opened when it is asked for: a file of many pages packs into little what takes much memory once opened.
 
     Raises:
         ReadError: no picture that can be read.
@@ -27,7 +30,6 @@ def open_pictures(path: str, data: bytes, settings: Settings) -> list[tuple[Any,
     import numpy
     from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-    frames: list[tuple[Any, float]] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -38,14 +40,13 @@ def open_pictures(path: str, data: bytes, settings: Settings) -> list[tuple[Any,
                 check_pixels(path, *frame.size, settings)
                 dpi = float(frame.info.get("dpi", (0, 0))[0] or 0)
                 turned = ImageOps.exif_transpose(frame).convert("RGB")
-                frames.append((numpy.asarray(turned)[:, :, ::-1].copy(), dpi if 60 <= dpi <= 1300 else 0.0))
+                yield numpy.asarray(turned)[:, :, ::-1].copy(), dpi if 60 <= dpi <= 1300 else 0.0
     except Image.DecompressionBombError as error:
         raise LimitError(path, "图像像素过多", advice="请降低扫描分辨率，或调大 max_pixels") from error
     except UnidentifiedImageError as error:
         raise ReadError(path, "图像格式无法识别", advice="请转换为 PNG 或 JPEG") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise ReadError(path, "图像已损坏或不完整", advice="请重新扫描或重新获取") from error
-    return frames
 
 
 def check_pixels(path: str, width: int, height: int, settings: Settings, page: int | None = None) -> None:

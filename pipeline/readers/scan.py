@@ -12,7 +12,7 @@ import importlib.util
 import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -404,7 +404,7 @@ def compose(
     failed: ReadError | None = None
     for data, matrix in pictures:
         try:
-            opened.append((open_pictures(path, data, settings)[0][0], matrix))
+            opened.append((next(open_pictures(path, data, settings))[0], matrix))
         except ReadError as error:
             failed = error
     if not opened:
@@ -471,14 +471,18 @@ def read_image(path: str, data: bytes, document_id: str, settings: Settings) -> 
         ReadError: the packages of the extra are not installed, or the picture is damaged.
         LimitError: it has more pixels or pages than the settings allow.
     """
-    frames = open_pictures(path, data, settings)
-    if not is_available():
-        raise ReadError(path, "是图片，读取文字需要文字识别，本机未安装", advice=ADVICE)
-    pages = []
-    for number, (image, stated) in enumerate(frames, 1):
-        tall, wide = image.shape[:2]
-        dpi = stated or max(wide, tall) / (297 / 25.4)  # as if it were A4
-        pages.append(recognise_picture(image, number, wide / dpi * 72, tall / dpi * 72, settings))
-    blocks = layout_pages(pages, document_id, settings)
+    count = 0
+
+    def pages() -> Iterator[Page]:
+        nonlocal count
+        for image, stated in open_pictures(path, data, settings):
+            if not is_available():
+                raise ReadError(path, "是图片，读取文字需要文字识别，本机未安装", advice=ADVICE)
+            count += 1
+            tall, wide = image.shape[:2]
+            dpi = stated or max(wide, tall) / (297 / 25.4)  # as if it were A4
+            yield recognise_picture(image, count, wide / dpi * 72, tall / dpi * 72, settings)
+
+    blocks = layout_pages(pages(), document_id, settings)
     problems = () if blocks else (Problem("read", "图片中没有识别到文字。请检查图片是否清晰。", path),)
-    return mend_numbers(Document(document_id, path, "image", tuple(blocks), page_count=len(frames), problems=problems))
+    return mend_numbers(Document(document_id, path, "image", tuple(blocks), page_count=count, problems=problems))

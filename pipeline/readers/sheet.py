@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import io
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
 
 from pipeline.errors import LimitError, ReadError
 from pipeline.readers.archive import Archive, attribute, local
+from pipeline.readers.tables import heading_kind
 from pipeline.records import Cell, Document, Paragraph, Problem, Source, Table
 from pipeline.settings import Settings
 from pipeline.text import clean, normalise
 
 _MAX_COLUMNS = 500
+_MAX_TITLES = 3
+"""Lines of a title between an empty row and the header below it."""
 _MAX_CELLS = 2_000_000
-_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+_KNOWN_FORMATS = (
+    dict.fromkeys((9, 10), "0%")
+    | dict.fromkeys((*range(14, 18), 22, *range(27, 32), 36, *range(50, 59)), "yyyy-mm-dd")
+    | dict.fromkeys((*range(18, 22), *range(32, 36), *range(45, 48)), "h:mm:ss")
+)
+"""Formats that a workbook names by number alone."""
 
 
 @dataclass
@@ -32,25 +42,50 @@ class _Sheet:
     """first row, first column, last row, last column"""
 
 
-def _is_date_format(code: str) -> bool:
-    bare = re.sub(r'"[^"]*"|\[[^\]]*\]|\\.', "", code.lower())
-    return bool(re.search(r"[yd]|年|月|日|h:|mm:ss", bare)) and "general" not in bare
+@functools.lru_cache(maxsize=4096)
+def _bare(code: str) -> str:
+    """Return a format without the parts that are written as they stand."""
+    return re.sub(r'"[^"]*"|\[[^\]]*\]|\\.', "", code.lower())
 
 
-def format_number(value: float, is_date: bool = False, percent: bool = False, epoch_1904: bool = False) -> str:
-    """Return a number as a reader of the sheet sees it.
+def format_number(value: float, code: str = "", epoch_1904: bool = False) -> str:
+    """Return a number as a reader of the sheet sees it, by the code of its format.
 
     Example:
-        >>> format_number(3.0), format_number(44412, is_date=True), format_number(0.355, percent=True)
-        ('3', '2021-08-04', '35.5%')
+        >>> format_number(3.0), format_number(44412, "yyyy/m/d"), format_number(0.5, "h:mm"), format_number(0.355, "0%")
+        ('3', '2021-08-04', '12:00', '35.5%')
     """
-    if is_date and 0 < value < 2_958_466:
+    bare = _bare(code)
+    has_day = re.search(r"[yd]|年|月|日", bare) is not None
+    has_time = re.search(r"h:?m|mm:ss", bare) is not None
+    if re.search(r"\[h+\]", code.lower()) and value >= 0:
+        minutes = round(value * 1440)  # a length of time, which may be longer than a day
+        return f"{minutes // 60}:{minutes % 60:02d}"
+    if (has_day or has_time) and "general" not in bare and 0 <= value < 2_958_466 and (has_time or value):
         start = datetime.datetime(1904, 1, 1) if epoch_1904 else datetime.datetime(1899, 12, 30)
-        moment = start + datetime.timedelta(days=value)
+        moment = start + datetime.timedelta(seconds=round(value * 86400))
+        if value < 1 or not has_day:  # a time of day; the day that numbers are counted from means nothing
+            return moment.strftime("%H:%M")
         return moment.strftime("%Y-%m-%d" if value == int(value) else "%Y-%m-%d %H:%M")
-    if percent:
+    if "%" in bare:
         return f"{round(value * 100, 4):g}%"
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.12g}"
+    text = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.12g}"
+    return f"{text}%" if "%" in code else text  # a sign that is written as it stands scales nothing
+
+
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def _unescaped(text: str) -> str:
+    """Return a text of XLSX with the characters that XML cannot hold (_x000D_); control characters are dropped."""
+
+    def character(match: re.Match[str]) -> str:
+        code = int(match.group(1), 16)
+        if 0xD800 <= code < 0xE000:
+            return match.group()
+        return chr(code) if code >= 32 or code in (9, 10, 13) else ""
+
+    return _ESCAPED.sub(character, text).replace("\r\n", "\n") if "_x" in text else text
 
 
 def _column(letters: str) -> int:
@@ -75,13 +110,16 @@ class _Xlsx:
         self.count = 0
         self.uncomputed = 0
         self.epoch_1904 = False
-        self.dates: list[bool] = []
-        self.percents: list[bool] = []
+        self.formats: list[str] = []
 
     def _rich(self, element: etree._Element) -> str:
         """Return the text of a string item without its phonetic hints."""
-        return "".join(
-            found.text or "" for found in element.iter() if local(found) == "t" and not _within(found, "rPh", element)
+        return _unescaped(
+            "".join(
+                found.text or ""
+                for found in element.iter()
+                if local(found) == "t" and not _within(found, "rPh", element)
+            )
         )
 
     def _strings(self) -> list[str]:
@@ -102,10 +140,8 @@ class _Xlsx:
             if local(group) == "cellXfs":
                 for style in group:
                     number = attribute(style, "numFmtId") or "0"
-                    code = codes.get(number, "")
                     known = int(number) if number.isdigit() else 0
-                    self.dates.append(_is_date_format(code) if code else known in _DATE_FORMATS)
-                    self.percents.append("%" in code if code else known in (9, 10))
+                    self.formats.append(codes.get(number) or _KNOWN_FORMATS.get(known, ""))
 
     def sheets(self) -> Iterator[_Sheet]:
         strings = self._strings()
@@ -189,14 +225,12 @@ class _Xlsx:
         if kind == "b":
             return "是" if value == "1" else "否"
         if kind != "n":
-            return normalise(value)
+            return normalise(_unescaped(value))
         style = attribute(element, "s") or ""
         index = int(style) if style.isdigit() else -1
-        known = 0 <= index < len(self.dates)
+        code = self.formats[index] if 0 <= index < len(self.formats) else ""
         try:
-            return format_number(
-                float(value), known and self.dates[index], known and self.percents[index], self.epoch_1904
-            )
+            return format_number(float(value), code, self.epoch_1904)
         except (ValueError, OverflowError):
             return normalise(value)
 
@@ -251,41 +285,85 @@ def _xls_text(book: object, cell: object) -> str:
     if kind in (2, 3):
         style = book.xf_list[cell.xf_index]  # type: ignore[attr-defined]
         code = book.format_map[style.format_key].format_str  # type: ignore[attr-defined]
-        return format_number(value, kind == 3, "%" in code, book.datemode == 1)  # type: ignore[attr-defined]
+        return format_number(value, code, book.datemode == 1)  # type: ignore[attr-defined]
     if kind == 4:
         return "是" if value else "否"
     return ""
 
 
+def _parts(rows: Sequence[int], filled: Mapping[int, Sequence[int]], sheet: _Sheet) -> Iterator[list[int]]:
+    """Yield the rows of each table of a sheet: after an empty row another begins where a header stands, under titles.
+
+    A header numbers its rows or names the columns of a task table, and a row of several cells stands below it.
+    """
+
+    def is_header(row: int) -> bool:
+        texts = [sheet.cells[row, column] for column in filled[row]]
+        kinds = [heading_kind(text) for text in texts]
+        short = all(len(text) <= 15 and not re.search(r"[。；，]|^\d", text) for text in texts)
+        return len(texts) > 1 and short and ("no" in kinds or 2 * sum(map(bool, kinds)) > len(texts))
+
+    part: list[int] = []
+    is_table = False
+    for index, row in enumerate(rows):
+        if is_table and row > part[-1] + 1:
+            start = index
+            while start < min(len(rows) - 1, index + _MAX_TITLES) and len(filled[rows[start]]) == 1:
+                start += 1
+            if is_header(rows[start]) and start + 1 < len(rows) and len(filled[rows[start + 1]]) > 1:
+                yield part
+                part, is_table = [], False
+        part.append(row)
+        is_table = is_table or len(filled[row]) > 1
+    yield part
+
+
 def _blocks(sheet: _Sheet, document_id: str, number: int) -> Iterator[Paragraph | Table]:
-    """Yield the lines above the table as paragraphs, and the rest as one table without empty rows and columns."""
+    """Yield the lines above each table as paragraphs, and the rest as a table without empty rows and columns.
+
+    Args:
+        sheet: one with cells.
+        document_id: the id that every source refers to.
+        number: of the first table in the workbook.
+    """
     spans: dict[tuple[int, int], tuple[int, int]] = {}
     for top, left, bottom, right in sheet.merges:
         if (top, left) in sheet.cells and bottom >= top and right >= left:
             spans[top, left] = bottom, right
-    rows = sorted({row for row, _ in sheet.cells})
-    start = 0
-    for row in rows:
-        filled = [column for r, column in sheet.cells if r == row]
-        if len(filled) > 1 or spans.get((row, filled[0]), (row, 0))[0] > row:
-            break
-        text = clean(sheet.cells[row, filled[0]])
-        yield Paragraph(text, Source(document_id, table=number, row=row + 1), centred=(row, filled[0]) in spans)
-        start += 1
-    rows = rows[start:]
-    if not rows:
-        return
+    filled: dict[int, list[int]] = {}
+    for row, column in sorted(sheet.cells):
+        filled.setdefault(row, []).append(column)
+    for rows in _parts(list(filled), filled, sheet):
+        start = 0
+        for row in rows:
+            column = filled[row][0]
+            if len(filled[row]) > 1 or spans.get((row, column), (row, 0))[0] > row:
+                break
+            source = Source(document_id, table=number, row=row + 1)
+            yield Paragraph(clean(sheet.cells[row, column]), source, centred=(row, column) in spans)
+            start += 1
+        if start < len(rows):
+            yield _table(sheet, rows[start:], filled, spans, Source(document_id, table=number))
+        number += 1
+
+
+def _table(
+    sheet: _Sheet,
+    rows: Sequence[int],
+    filled: Mapping[int, Sequence[int]],
+    spans: Mapping[tuple[int, int], tuple[int, int]],
+    source: Source,
+) -> Table:
     row_index = {row: index for index, row in enumerate(rows)}
-    columns = sorted({column for row, column in sheet.cells if row in row_index})
+    columns = sorted({column for row in rows for column in filled[row]})
     column_index = {column: index for index, column in enumerate(columns)}
     cells = []
-    for (row, column), text in sorted(sheet.cells.items()):
-        if row not in row_index:
-            continue
-        bottom, right = spans.get((row, column), (row, column))
-        down = sum(1 for r in rows if row <= r <= bottom) if bottom > row else 1
-        across = sum(1 for c in columns if column <= c <= right) if right > column else 1
-        cells.append(Cell(row_index[row], column_index[column], text, max(1, down), max(1, across)))
+    for row in rows:
+        for column in filled[row]:
+            bottom, right = spans.get((row, column), (row, column))
+            down = bisect_right(rows, bottom) - row_index[row]
+            across = bisect_right(columns, right) - column_index[column]
+            cells.append(Cell(row_index[row], column_index[column], sheet.cells[row, column], down, across))
     covered = {
         (r, c)
         for cell in cells
@@ -294,11 +372,11 @@ def _blocks(sheet: _Sheet, document_id: str, number: int) -> Iterator[Paragraph 
     }
     cells += [Cell(r, c, "") for r in range(len(rows)) for c in range(len(columns)) if (r, c) not in covered]
     cells.sort(key=lambda cell: (cell.row, cell.column))
-    yield Table(tuple(cells), Source(document_id, table=number))
+    return Table(tuple(cells), source)
 
 
 def read_sheet(path: str, data: bytes, document_id: str, settings: Settings) -> Document:
-    """Read a workbook (XLSX or XLS): each visible sheet gives the lines above its table, and the table.
+    """Read a workbook (XLSX or XLS): each visible sheet gives its tables and the lines above them.
 
     Raises:
         ReadError: the workbook is damaged, encrypted or empty.
@@ -317,8 +395,11 @@ def read_sheet(path: str, data: bytes, document_id: str, settings: Settings) -> 
     if not filled:
         raise ReadError(path, "工作簿中没有内容", advice="请检查文件是否正确")
     blocks: list[Paragraph | Table] = []
-    for number, sheet in enumerate(filled, 1):
+    number = 1
+    for sheet in filled:
         if len(filled) > 1 and not re.fullmatch(r"(?:sheet|工作表)\s*\d*", sheet.name, re.I):
             blocks.append(Paragraph(sheet.name, Source(document_id, table=number), level=1))
-        blocks += _blocks(sheet, document_id, number)
+        found = list(_blocks(sheet, document_id, number))
+        blocks += found
+        number += max(1, sum(isinstance(block, Table) for block in found))
     return Document(document_id, path, "xls" if is_xls else "xlsx", tuple(blocks), problems=tuple(problems))

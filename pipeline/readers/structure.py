@@ -30,6 +30,10 @@ _PAGE_NUMBER = re.compile(
     r"[-—–―－_·•\s]*(?:第\s*)?\d{1,4}\s*(?:页)?\s*(?:[/／]|共|,|，)?\s*(?:共)?\s*(?:\d{1,4}\s*页?)?[-—–―－_·•\s]*"
 )
 _NUMBER_MARK = re.compile(r"[-—–―－/／第页共]")
+BULLET = re.compile(r"[●■◆▪•·○➢★▲*]|[-–]\s?(?=[\u4e00-\u9fff])")
+"""What begins an item of a list that is not numbered."""
+FIGURE = re.compile(r"\d\s?(?:[余多万亿百千%家个项件列条次户人元吨亩名]|平方|公里)")
+"""A count or an amount, as titles and addresses seldom hold them; a year or the number of a document is none."""
 
 NUMBER = re.compile(r"[\u4e00-\u9fff]{1,12}[〔\[（(【﹝]\s*\d{4}\s*[〕\])）】﹞]\s*第?\s*\d{1,5}\s*号")
 """A document number (发文字号)."""
@@ -206,6 +210,8 @@ def goes_on(before: str, after: str) -> bool:
     """
     if is_ended(before) or len(before) < 25 or not re.search("[，。；]", before) or not after:
         return False
+    if BULLET.match(after):
+        return False
     if before.startswith(("附件", "抄送")) or numbering(after) or re.match(r"附[件表注]|[（(《〈“—\d]", after):
         return re.match(r"[（(《〈“\d]", after) is not None and numbering(after) == "" and before[-1] in "，、"
     return True
@@ -217,7 +223,7 @@ def join_broken(blocks: Sequence[Paragraph | Table], wrapped: bool = True) -> li
     Args:
         blocks: in reading order.
         wrapped: whether lines and pages may end within a paragraph. Where they may not, items without a full stop
-            stand apart, and only what breaks off after a full sentence is joined.
+            stand apart, and only a sentence is joined that breaks off after another and ends in the next paragraph.
     """
     joined: list[Paragraph | Table] = []
     for block in blocks:
@@ -227,7 +233,7 @@ def join_broken(blocks: Sequence[Paragraph | Table], wrapped: bool = True) -> li
             and isinstance(block, Paragraph)
             and not (before.given_id or block.given_id or before.level or block.level or block.centred)
             and goes_on(before.text, block.text)
-            and (wrapped or "。" in before.text)
+            and (wrapped or ("。" in before.text and block.text.endswith("。")))
         ):
             raw = f"{before.raw or before.text}\n{block.raw or block.text}"
             joined[-1] = replace(before, text=clean(f"{before.text}\n{block.text}"), raw=raw)
@@ -250,8 +256,10 @@ def signature(text: str) -> tuple[str, str]:
         ('某市卫生局办公室', '2011-03-10')
     """
     dates = find_dates(text)
-    if len(text) > 60 or len(dates) != 1 or len(text) - dates[0][1] > 2 or not _is_organ(text[: dates[0][0]].strip()):
+    if len(text) > 60 or len(dates) != 1 or not _is_organ(text[: dates[0][0]].strip()):
         return "", ""
+    if not re.fullmatch("(?:印发|发布|公布|印|发|制|报)?[）)]?", text[dates[0][1] :].strip()):
+        return "", ""  # 产业园区2021年8月投产 says what, not who
     return text[: dates[0][0]].strip(), dates[0][2]
 
 
@@ -289,6 +297,10 @@ def _guess_title(head: list[str]) -> str:
             or _FURNITURE.match(line)
         )
         red_head = line.endswith("文件") and len(line) <= 30
+        if BULLET.match(line) or line.endswith(("。", "；")):
+            break  # text has begun
+        if lines and FIGURE.search(line) and not _TITLE_END.search(line):
+            break
         if lines:
             if known or red_head or _is_organ(line) or len(lines) >= 4 or line.endswith(("：", ":")):
                 break

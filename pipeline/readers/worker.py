@@ -12,10 +12,12 @@ import dataclasses
 import json
 import os
 import queue
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -154,14 +156,14 @@ class _Worker:
     waiting: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def start(cls, answers: queue.Queue[tuple[_Worker, str, Any]]) -> _Worker:
+    def start(cls, answers: queue.Queue[tuple[_Worker, str, Any]], folder: str) -> _Worker:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", _CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=os.name == "posix",
-            env=os.environ | {"ORT_DISABLE_TELEMETRY": "1"},
+            env=os.environ | {"ORT_DISABLE_TELEMETRY": "1"} | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
         )
         worker = cls(process)
 
@@ -251,6 +253,8 @@ def read_many(
     files = enumerate(find_files(paths))
     more = True
     following = 0  # the job whose result is yielded next
+    # A worker that is ended leaves its temporary files behind, copies of documents among them: they go with the pool.
+    folder = tempfile.mkdtemp(prefix="shidian-")
     try:
         while True:
             while more and len(names) < workers * 4:
@@ -269,7 +273,7 @@ def read_many(
                         results[job] = error
                     continue
                 if idle is None:
-                    idle = _Worker.start(answers)
+                    idle = _Worker.start(answers, folder)
                     pool.append(idle)
                 idle.give(job, path, settings)
             while following in results:
@@ -290,6 +294,7 @@ def read_many(
     finally:
         for worker in pool:
             worker.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _listen(
