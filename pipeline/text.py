@@ -198,8 +198,17 @@ def _is_unit(word: str) -> bool:
     return len(first) > 2 and bool(_UNIT_END.search(first))
 
 
+def _split_fused(part: str) -> list[str]:
+    """Split names of bodies of one rank between which a space or a line break was lost (市商务委市财政局)."""
+    rank = part[:1]
+    if rank not in "市省区县州":
+        return [part]
+    pieces = re.split(f"(?<=[局委办厅院室])(?={rank}(?![场域]))", part)
+    return pieces if all(len(piece) > 2 and _UNIT_END.search(piece) for piece in pieces) else [part]
+
+
 def split_units(text: str) -> tuple[str, ...]:
-    """Split a cell of units at 、，；, 及 and 和, never inside brackets or a name.
+    """Split a cell of units at 、，；, 及 and 和, and where a space was lost, never inside brackets or a name.
 
     及 and 和 split only where what stands on both sides ends like the name of a body.
 
@@ -208,6 +217,8 @@ def split_units(text: str) -> tuple[str, ...]:
         ('市委网信办', '市商务委', '各行业主管部门')
         >>> split_units("市政府口岸和物流办公室"), split_units("—")
         (('市政府口岸和物流办公室',), ())
+        >>> split_units("市商务委市财政局")
+        ('市商务委', '市财政局')
     """
     units: list[str] = []
     joined = ""
@@ -218,7 +229,7 @@ def split_units(text: str) -> tuple[str, ...]:
             apart = len(before) > 2 and _UNIT_END.search(before) and _is_unit(word)
             joined += ("、" if apart else "") + compact(word)
     for part in _split_outside(joined, "、，,；;"):
-        pieces = [part.strip("。. :：")]
+        pieces = _split_fused(part.strip("。. :："))
         for word in ("以及", "及", "和", "与"):
             split: list[str] = []
             for piece in pieces:

@@ -127,3 +127,19 @@ def test_white_space_parts_names_of_bodies_and_nothing_else():
 
 def test_half_a_character_does_not_survive():
     assert clean("已办结\ud83d。") == "已办结?。"
+
+
+@pytest.mark.parametrize(
+    ("cell", "units"),
+    [
+        ("市委办公厅市政府办公厅", ("市委办公厅", "市政府办公厅")),
+        ("市商务委\n市财政局、海关", ("市商务委", "市财政局", "海关")),
+        ("市委市政府督查办", ("市委市政府督查办",)),
+        ("市发展改革委市场处", ("市发展改革委市场处",)),
+        ("市国资委市属国企", ("市国资委市属国企",)),
+        ("区县政府", ("区县政府",)),
+        ("", ()),
+    ],
+)
+def test_names_of_one_rank_without_a_space_are_parted(cell, units):
+    assert split_units(cell) == units
