@@ -1,7 +1,9 @@
 """What tests share: paths, and an encoder that is made in memory."""
 
+import gc
 import hashlib
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +46,25 @@ def shared():
     if not folder.is_dir():
         pytest.skip("the folder of larger samples is not here")
     return folder
+
+
+@pytest.fixture
+def growth():
+    """How many times longer a function of a size takes on eight times the size: 8 where time goes by length, 64 by its
+    square. The best of three, with no collector that other tests' objects keep busy.
+    """
+
+    def seconds(function, size):
+        times = []
+        for _ in range(3):
+            gc.collect()
+            gc.disable()
+            try:
+                start = time.process_time()
+                function(size)
+                times.append(time.process_time() - start)
+            finally:
+                gc.enable()
+        return min(times)
+
+    return lambda function, size: seconds(function, 8 * size) / seconds(function, size)
