@@ -6,6 +6,7 @@ Words come from one spaCy pipeline, ``spacy.blank("zh")`` with the jieba segment
 
 from __future__ import annotations
 
+import calendar
 import functools
 import re
 import unicodedata
@@ -141,9 +142,11 @@ _ISO = re.compile(r"(?<!\d)([12]\d{3})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 def find_dates(text: str) -> list[tuple[int, int, str]]:
     """Return (start, end, ISO date) of the dates in a text; a month alone counts as its first day.
 
+    A day that the month does not have (6月31日) is its last: who writes so means the end of the month.
+
     Example:
-        >>> find_dates("2021年8月4日印发")
-        [(0, 9, '2021-08-04')]
+        >>> find_dates("2021年8月4日印发，2022年6月31日前完成")
+        [(0, 9, '2021-08-04'), (12, 22, '2022-06-30')]
     """
     found = []
     for pattern in (_DATE, _ISO):
@@ -153,6 +156,7 @@ def find_dates(text: str) -> list[tuple[int, int, str]]:
                 written[0] = _ZERO.sub("〇", written[0])
             year, month, day = map(parse_numeral, written)
             if year and month and day and 1 <= month <= 12 and 1 <= day <= 31:
+                day = min(day, calendar.monthrange(year, month)[1])
                 found.append((match.start(), match.end(), f"{year:04d}-{month:02d}-{day:02d}"))
     return sorted(found)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,24 @@ def test_silly_values_are_one_line(capsys, arguments):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert arguments[-1] in err
     assert "参数有误" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--help",), "用法：shidian"),
+        (("match", "--help"), "显示本说明"),
+        (("nosuch",), "没有“nosuch”，可选"),
+        (("run",), "缺少 INPUT"),
+        (("review", "--port"), "--port：后面要写一个值"),
+        (("export", "--foo"), "没有 --foo 这样的参数"),
+        (("review", "--no-browser=3"), "后面不能写值"),
+    ],
+)
+def test_what_the_parser_says_of_itself_is_chinese(capsys, arguments, told):
+    _, out, err = run_here(capsys, *arguments)
+    assert told in out + err
+    assert not re.search(r"usage|argument|choice|option|required|show this|expected", out + err)
 
 
 @pytest.mark.parametrize("command", [("classify", "x.jsonl"), ("models",), ("train", "classifier")])

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import pipeline.cli
-from pipeline.cli import _parser
+from pipeline.arguments import command_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(_parser()._subparsers._group_actions[0].choices)
+COMMANDS = sorted(command_parser()._subparsers._group_actions[0].choices)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,7 +31,7 @@ def test_options_shown_in_the_readme_exist():
         command, rest = line
         if command not in COMMANDS:
             continue
-        parser = _parser()._subparsers._group_actions[0].choices[command]
+        parser = command_parser()._subparsers._group_actions[0].choices[command]
         known = {option for action in parser._actions for option in action.option_strings}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, line
 

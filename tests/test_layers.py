@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "pipeline"
 ORDER = [
     "errors", "settings", "records", "text", "units", "readers", "extraction", "persistence", "encoding",
-    "classification", "matching", "inventory", "store", "batch", "evaluation", "review", "cli",
+    "classification", "matching", "inventory", "store", "batch", "evaluation", "review", "arguments", "cli",
 ]  # fmt: skip
 
 
