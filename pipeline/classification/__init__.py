@@ -97,19 +97,21 @@ class TaskClassifier:
             self.encoder = Encoder()
         return self.encoder.encode([window(row.text) for row in rows])
 
-    def _logits(self, rows: Sequence[TaskText]) -> dict[str, np.ndarray]:
+    def _words(self, rows: Sequence[TaskText]) -> Any:
         if self.words_ is None:
             raise ModelNotFoundError("分类器尚未训练。请先调用 fit 或 from_disk。")
+        return self.words_.transform(rows)
+
+    def _logits(self, rows: Sequence[TaskText], words: Any) -> dict[str, np.ndarray]:
         vectors = (self._vectors(rows) - self.centre_) * self.vector_scale
-        words = self.words_.transform(rows)
         return {
             scheme: head["stack"][0] * (vectors @ head["vector"].T + head["vector_bias"])
             + head["stack"][1] * (words @ head["words"].T + head["words_bias"])
             for scheme, head in self.heads_.items()
         }
 
-    def _probabilities(self, rows: Sequence[TaskText]) -> dict[str, np.ndarray]:
-        found = {scheme: softmax(logits) for scheme, logits in self._logits(rows).items()}
+    def _probabilities(self, rows: Sequence[TaskText], words: Any) -> dict[str, np.ndarray]:
+        found = {scheme: softmax(logits) for scheme, logits in self._logits(rows, words).items()}
         # A text of many hundred characters is no single task: the longer, the less is known.
         spread = np.array([min(1.0, max(0.0, len(row.text) / 400 - 1)) * 0.5 for row in rows])[:, None]
         return {scheme: (1 - spread) * p + spread / p.shape[1] for scheme, p in found.items()}
@@ -122,7 +124,7 @@ class TaskClassifier:
         rows = [read_task(task) for task in tasks]
         if not rows:
             return np.zeros((0, len(self.classes_[scheme])))
-        probabilities = self._probabilities(rows)[scheme]
+        probabilities = self._probabilities(rows, self._words(rows))[scheme]
         probabilities[[not row.readable for row in rows]] = 1 / probabilities.shape[1]
         return probabilities
 
@@ -141,8 +143,9 @@ class TaskClassifier:
         labels: list[Label] = []
         if not rows:
             return labels
-        found = self._probabilities(rows)
-        why = explain(self, rows, {scheme: p.argmax(1) for scheme, p in found.items()}) if reasons else None
+        words = self._words(rows)
+        found = self._probabilities(rows, words)
+        why = explain(self, rows, words, {scheme: p.argmax(1) for scheme, p in found.items()}) if reasons else None
         for i, row in enumerate(rows):
             for scheme in self.classes_:
                 names, p = self.classes_[scheme], found[scheme][i]

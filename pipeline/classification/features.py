@@ -147,6 +147,10 @@ class WordFeatures:
             "words": texts,
         }
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many columns each block of features has, in their order."""
+        return {name: len(model.vocabulary_) for name, model in self.vectorizers.items()}
+
     def transform(self, tasks: Sequence[TaskText]) -> Any:
         """Return a sparse matrix, a row a task."""
         from scipy.sparse import hstack
