@@ -142,7 +142,8 @@ _ISO = re.compile(r"(?<!\d)([12]\d{3})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 def find_dates(text: str) -> list[tuple[int, int, str]]:
     """Return (start, end, ISO date) of the dates in a text; a month alone counts as its first day.
 
-    A day that the month does not have (6月31日) is its last: who writes so means the end of the month.
+    A day that the month does not have is its last in words (6月31日: who writes so means the end of the month), and no
+    date in figures (2022-06-31: a slip of the hand).
 
     Example:
         >>> find_dates("2021年8月4日印发，2022年6月31日前完成")
@@ -156,8 +157,9 @@ def find_dates(text: str) -> list[tuple[int, int, str]]:
                 written[0] = _ZERO.sub("〇", written[0])
             year, month, day = map(parse_numeral, written)
             if year and month and day and 1 <= month <= 12 and 1 <= day <= 31:
-                day = min(day, calendar.monthrange(year, month)[1])
-                found.append((match.start(), match.end(), f"{year:04d}-{month:02d}-{day:02d}"))
+                last = calendar.monthrange(year, month)[1]
+                if day <= last or pattern is _DATE:
+                    found.append((match.start(), match.end(), f"{year:04d}-{month:02d}-{min(day, last):02d}"))
     return sorted(found)
 
 
