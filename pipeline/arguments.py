@@ -98,6 +98,7 @@ def command_parser() -> argparse.ArgumentParser:
     def shared(added: argparse.ArgumentParser, *names: str) -> None:
         options: dict[str, dict[str, Any]] = {
             "--model": {"help": "句向量模型的目录或名称，默认用 models/ 下的模型；换用其他模型时概率未经校准"},
+            "--linker": {"help": "关联模型的目录（由 shidian train linker --out 训练），默认 models/linker"},
             "--workers": {
                 "type": _number(1, 64), "default": max(1, min(4, (os.cpu_count() or 2) - 1)),
                 "help": "同时读取文件的进程数",
@@ -118,7 +119,7 @@ def command_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("inputs", nargs="+", metavar="INPUT", help="文件、文件夹、JSONL，或 - 表示标准输入")
     run.add_argument("--notice", required=True, help="公文文件")
-    shared(run, "--out", "--store", "--workers", "--model", "--date")
+    shared(run, "--out", "--store", "--workers", "--model", "--linker", "--date")
 
     tasks = command(
         "tasks", "列出一份公文的任务",
@@ -153,8 +154,7 @@ def command_parser() -> argparse.ArgumentParser:
     match.add_argument("--notice", required=True, help="公文文件")
     match.add_argument("--format", choices=["jsonl", "table"], default="jsonl")
     match.add_argument("--top", type=_number(1, 50), default=10, help="每个段落列出的候选任务数，不影响关联")
-    match.add_argument("--linker", default="", help="关联模型目录，默认 models/linker")
-    shared(match, "--workers", "--model")
+    shared(match, "--workers", "--model", "--linker")
 
     export = command(
         "export", "从数据库重新生成文件",
@@ -215,7 +215,8 @@ def command_parser() -> argparse.ArgumentParser:
 
     train = command(
         "train", "用 corpus/training 的语料重新训练分类或关联模型",
-        "  shidian train linker\n  shidian train linker --decisions outputs/shidian.sqlite\n  shidian train classifier",
+        "  shidian train linker\n  shidian train linker --decisions outputs/shidian.sqlite --out 本办关联模型\n"
+        "  shidian run 来文/ --notice 通知.pdf --linker 本办关联模型\n  shidian train classifier",
     )  # fmt: skip
     train.add_argument("what", choices=["linker", "classifier"])
     train.add_argument("--corpus", default="corpus", help="语料目录，默认 corpus")
@@ -224,7 +225,7 @@ def command_parser() -> argparse.ArgumentParser:
         "--decisions",
         default="",
         metavar="STORE",
-        help="只用该库（outputs/shidian.sqlite 或 URL）中的审核意见改进判定，数分钟",
+        help="只用该库（outputs/shidian.sqlite 或 URL）中的审核意见改进判定，数分钟；--out 为新目录时不改动原模型",
     )
     train.add_argument(
         "--background",

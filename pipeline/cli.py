@@ -25,8 +25,8 @@ def _say(message: str) -> None:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     settings = Settings.from_toml(arguments.settings) if arguments.settings else Settings()
-    model = getattr(arguments, "model", None)
-    return settings if model is None else dataclasses.replace(settings, model=model)
+    given = {name: value for name in ("model", "linker") if (value := getattr(arguments, name, None)) is not None}
+    return dataclasses.replace(settings, **given)
 
 
 def _print_table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
@@ -137,7 +137,7 @@ def _match(arguments: argparse.Namespace) -> int:
 
     settings = arguments.settings
     notice = load_notice(arguments.notice, settings, _say)
-    matcher = TaskMatcher.from_disk(arguments.linker, settings=settings).fit(notice.tasks)
+    matcher = TaskMatcher.from_disk(settings=settings).fit(notice.tasks)
     numbers = {task.id: task.no for task in notice.tasks}
     failed = 0
     for item in predict_documents(arguments.documents, matcher, settings, workers=arguments.workers, progress=_say):

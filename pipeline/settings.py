@@ -51,6 +51,8 @@ class Settings:
     # Models.
     model: str = ""
     """A sentence-transformers folder or hub name; "" is the default model under models/."""
+    linker: str = ""
+    """Folder of the linker, as `shidian train linker --out` makes one; "" is models/linker."""
     batch_size: int = 16
     cache: bool = True
     """Keep vectors by content in the folder of outputs."""

@@ -214,6 +214,7 @@ def test_a_document_without_passages_is_told_of(run):
 def test_every_setting_is_known_to_change_links_or_not():
     others = {
         "unit_lexicon", "batch_size", "cache", "sign_threshold", "amber_months", "red_months",
+        "linker",  # what is in the folder counts, by the linker's fingerprint
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Settings)} == others | set(batch.LINKING_SETTINGS)
 

@@ -267,7 +267,7 @@ def test_what_match_lists_changes_no_link_and_another_model_is_warned_of(capsys,
         def predict(self, passages):
             return []
 
-    monkeypatch.setattr(TaskMatcher, "from_disk", lambda path, settings: used.append(settings) or Matcher())
+    monkeypatch.setattr(TaskMatcher, "from_disk", lambda settings: used.append(settings) or Matcher())
     monkeypatch.setattr("pipeline.batch.read_many", lambda *_: iter(()))
     settings = tmp_path / "s.toml"
     settings.write_text("candidates = 4", encoding="utf-8")

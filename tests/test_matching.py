@@ -19,6 +19,7 @@ from pipeline.matching.status import CLASSES, StatusClassifier
 from pipeline.matching.training import score_notice
 from pipeline.persistence import save_model
 from pipeline.records import Passage, Task
+from pipeline.settings import Settings
 
 TASKS = [
     Task("n#1", 1, "支持设立绿色金融领域交流合作平台，支持企业在境外发行绿色债券。", lead_units=("市金融局",)),
@@ -224,6 +225,8 @@ def test_a_matcher_without_tasks_says_so(encoder):
 def test_a_missing_linker_and_one_of_another_version_are_named(tmp_path):
     with pytest.raises(ModelNotFoundError, match="shidian train linker"):
         TaskMatcher.from_disk(tmp_path)
+    with pytest.raises(ModelNotFoundError, match="本办"):
+        TaskMatcher.from_disk(settings=Settings(linker=str(tmp_path / "本办")))
     (tmp_path / "config.json").write_text('{"version": 2}', encoding="utf-8")
     with pytest.raises(ModelNotFoundError, match=r"版本不符.*shidian train linker"):
         TaskMatcher.from_disk(tmp_path)
@@ -311,9 +314,11 @@ def test_an_office_teaches_its_notice_and_nothing_learnt_on_another_is_forgotten
     monkeypatch.setattr("pipeline.matching.cascade._fit", plain)
     told = [example("d1", "n", {1: 2}), example("d2", "n", {}, text="新建农村公路。")]
     scored = [score_notice(name, TASKS, told, encoder, WordPairs(), 3) for name in "ab"]
-    config = fit_decisions(tmp_path, scored, [], ["a"], 0) | {"options": {"seed": 0}, "cross_options": {}}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    cascade = Cascade.from_disk(tmp_path / "decision.skops")
+    linker = tmp_path / "linker"
+    linker.mkdir()
+    config = fit_decisions(linker, scored, [], ["a"], 0) | {"options": {"seed": 0}, "cross_options": {}}
+    (linker / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    cascade = Cascade.from_disk(linker / "decision.skops")
     status = StatusClassifier().fit(["已完成。", "正在办理。"], ["done", "ongoing"])
     monkeypatch.setattr(
         TaskMatcher, "from_disk", classmethod(lambda *_: TaskMatcher(encoder, WordPairs(), cascade, status))
@@ -322,12 +327,17 @@ def test_an_office_teaches_its_notice_and_nothing_learnt_on_another_is_forgotten
         tasks = tuple(dataclasses.replace(task, id=f"{name}#{task.no}") for task in TASKS)
         snapshot = Snapshot(Notice(name, "", "", "", "", "", (), (), (), tasks), passages=tuple(PASSAGES))
         with pytest.raises(DataError, match="还没有可用的审核意见"):
-            refine_linker(snapshot, tmp_path)
+            refine_linker(snapshot, linker)
         said = Decision(PASSAGES[0].id, f"{name}#1", "accepted", "甲", "2024-01-01T09:00:00+08:00")
-        figures = refine_linker(dataclasses.replace(snapshot, decisions=(said,)), tmp_path)
+        figures = refine_linker(dataclasses.replace(snapshot, decisions=(said,)), linker)
         assert set(figures["after"]) == {"seen notices", "unseen notices"}
-    assert [item.notice for item in load_scored(tmp_path / "decided.npz")] == ["n1", "n2"]
-    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["decisions"]["notice"] == "n2"
+    assert [item.notice for item in load_scored(linker / "decided.npz")] == ["n1", "n2"]
+    assert json.loads((linker / "config.json").read_text(encoding="utf-8"))["decisions"]["notice"] == "n2"
+    monkeypatch.setattr("pipeline.matching.feedback.models_folder", lambda: tmp_path)
+    before = (linker / "config.json").read_bytes()
+    refine_linker(dataclasses.replace(snapshot, decisions=(said,)), tmp_path / "own")
+    assert (tmp_path / "own" / "decision.skops").is_file()
+    assert (linker / "config.json").read_bytes() == before, "a linker of one's own leaves the delivered one as it is"
 
 
 def test_parts_of_another_training_are_thrown_away(tmp_path):

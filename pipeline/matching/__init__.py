@@ -113,14 +113,14 @@ class TaskMatcher:
         """Load a linker made by ``shidian train linker``.
 
         Args:
-            path: its folder; "" is models/linker.
+            path: its folder; "" is that of the settings, models/linker where they name none.
             settings: the run's settings; settings.model replaces the sentence model (without adapter then).
             cache: file of the vector cache; "" keeps vectors in memory.
 
         Raises:
             ModelNotFoundError: the folder or the sentence model is missing, or another version trained the linker.
         """
-        folder = Path(path) if path else models_folder() / "linker"
+        folder = Path(path or settings.linker or models_folder() / "linker")
         config = read_config(folder)
         vectors = VectorCache(cache)
         # An adapter fits the weights it was trained over, and no others.

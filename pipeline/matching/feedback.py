@@ -101,24 +101,28 @@ def refine_linker(
 
     Args:
         snapshot: of the notice that was decided on.
-        folder: of the linker; "" is models/linker. What was there is kept beside it as .bak.
+        folder: of the linker, "" is models/linker; what was there is kept beside it as .bak. One without a linker
+            gets a copy of models/linker with the new decision.
         progress: called with a line now and then.
 
     Raises:
         DataError: there are no decisions, or the figures on other notices would fall; nothing is changed then.
         ModelNotFoundError: the linker is missing or was made without its held examples.
     """
-    target = Path(folder) if folder else models_folder() / "linker"
-    matcher = TaskMatcher.from_disk(target).fit(snapshot.notice.tasks)
+    source = models_folder() / "linker"
+    target = Path(folder) if folder else source
+    if (target / "config.json").is_file():
+        source = target
+    matcher = TaskMatcher.from_disk(source).fit(snapshot.notice.tasks)
     progress("计算已审核段落的特征")
     decided = decided_examples(matcher, snapshot)
     if decided is None:
         raise DataError("库中还没有可用的审核意见。请先在工作簿或审核页面中审核，再训练。")
-    scored = load_scored(target / HELD)
-    more = [item.rows for item in _load(target / BACKGROUND)]
-    earlier = [item for item in _load(target / DECIDED) if item.notice != decided.notice]
+    scored = load_scored(source / HELD)
+    more = [item.rows for item in _load(source / BACKGROUND)]
+    earlier = [item for item in _load(source / DECIDED) if item.notice != decided.notice]
     more += [dataclasses.replace(item.rows, weight=WEIGHT) for item in earlier]
-    config = read_config(target)
+    config = read_config(source)
     threshold, seed = config["threshold"], config["options"]["seed"]
     count = int((decided.rows.grades >= 0).sum())
     progress(f"用 {count} 条意见重新训练判定，并在其他公文上核对")
@@ -131,7 +135,8 @@ def refine_linker(
                 f"用这些意见训练会使其他公文的关联 F1 下降 {fall:.3f}，未作改动。"
                 "请检查审核意见是否有误，或待意见更多时再试。"
             )
-    shutil.copytree(target, target.with_name(target.name + ".bak"), dirs_exist_ok=True)
+    kept = target.with_name(target.name + ".bak") if source == target else target
+    shutil.copytree(source, kept, dirs_exist_ok=True)
     cascade = Cascade.fit([*(item.rows for item in scored), *more, decided.rows], seed)
     cascade.to_disk(target / "decision.skops")
     save_scored([*earlier, decided], target / DECIDED)
