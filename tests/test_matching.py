@@ -333,7 +333,7 @@ def test_an_office_teaches_its_notice_and_nothing_learnt_on_another_is_forgotten
         assert set(figures["after"]) == {"seen notices", "unseen notices"}
     assert [item.notice for item in load_scored(linker / "decided.npz")] == ["n1", "n2"]
     assert json.loads((linker / "config.json").read_text(encoding="utf-8"))["decisions"]["notice"] == "n2"
-    monkeypatch.setattr("pipeline.matching.feedback.models_folder", lambda: tmp_path)
+    monkeypatch.setattr("pipeline.matching.feedback.default_folder", lambda: linker)
     before = (linker / "config.json").read_bytes()
     refine_linker(dataclasses.replace(snapshot, decisions=(said,)), tmp_path / "own")
     assert (tmp_path / "own" / "decision.skops").is_file()

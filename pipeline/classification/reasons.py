@@ -69,8 +69,7 @@ def explain(
             for word, start, end in spans:
                 scores[word] = scores.get(word, 0.0) + float(total[end] - total[start])
             for word in scores:
-                column = word_start + known_words.get(word, 0)
-                if word in known_words and column in own:
+                if word in known_words and (column := word_start + known_words[word]) in own:
                     scores[word] += own[column] * float(row_weights[column])
             if row.units:
                 scores["牵头单位：" + "、".join(row.units)] = float(weight[is_unit] @ row_weights[held[is_unit]])

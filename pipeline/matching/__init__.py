@@ -30,6 +30,11 @@ VERSION = 4
 """Of the files of a linker; it rises when what they hold changes."""
 
 
+def default_folder() -> Path:
+    """Return the folder of the linker that comes with the project."""
+    return models_folder() / "linker"
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Return the description of a linker.
 
@@ -120,7 +125,7 @@ class TaskMatcher:
         Raises:
             ModelNotFoundError: the folder or the sentence model is missing, or another version trained the linker.
         """
-        folder = Path(path or settings.linker or models_folder() / "linker")
+        folder = Path(path or settings.linker or default_folder())
         config = read_config(folder)
         vectors = VectorCache(cache)
         # An adapter fits the weights it was trained over, and no others.

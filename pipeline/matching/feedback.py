@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.encoding import models_folder
 from pipeline.errors import DataError
-from pipeline.matching import TaskMatcher, read_config, write_config
+from pipeline.matching import TaskMatcher, default_folder, read_config, write_config
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, clean_passage
 from pipeline.matching.training import (
@@ -109,7 +108,7 @@ def refine_linker(
         DataError: there are no decisions, or the figures on other notices would fall; nothing is changed then.
         ModelNotFoundError: the linker is missing or was made without its held examples.
     """
-    source = models_folder() / "linker"
+    source = default_folder()
     target = Path(folder) if folder else source
     if (target / "config.json").is_file():
         source = target

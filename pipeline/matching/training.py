@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.encoding import Encoder, VectorCache, models_folder
+from pipeline.encoding import Encoder, VectorCache
 from pipeline.errors import DataError, ModelNotFoundError
-from pipeline.matching import VERSION, write_config
+from pipeline.matching import VERSION, default_folder, write_config
 from pipeline.matching.cascade import Cascade, Rows
 from pipeline.matching.corpus import LabelledPassage, clean_passage, read_labelled, read_tasks
 from pipeline.matching.crossencoder import CrossEncoder, CrossOptions, train_cross_encoder
@@ -243,7 +243,7 @@ def train_linker(
     Raises:
         DataError: a line of the background cannot be read.
     """
-    target = Path(folder) if folder else models_folder() / "linker"
+    target = Path(folder) if folder else default_folder()
     made = target.with_name(target.name + ".training")
     notices, examples = load_corpus(corpus)
     base = Encoder(cache=VectorCache())
